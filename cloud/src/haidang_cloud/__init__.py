@@ -1,0 +1,1 @@
+"""The centre: what nodes and departments send becomes figures, boards and cases."""

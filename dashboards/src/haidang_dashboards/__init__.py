@@ -1,0 +1,1 @@
+"""The board model drawn as Grafana boards, provisioned and kept from drifting."""

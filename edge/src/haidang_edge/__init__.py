@@ -1,0 +1,1 @@
+"""The node: cameras in, records out; nothing is lost in between."""

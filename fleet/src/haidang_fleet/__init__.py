@@ -1,0 +1,1 @@
+"""Trust, enrolment and care of thousands of nodes."""

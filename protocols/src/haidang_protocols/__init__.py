@@ -1,0 +1,1 @@
+"""Haidang: the wire, the catalogue, the board model and the `haidang` command."""

@@ -1,0 +1,74 @@
+"""Reads the command line, loads the one command that was asked for, and runs it."""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import EntryPoint, version
+
+from haidang_protocols.command.model import Command
+from haidang_protocols.command.registry import discover
+from haidang_protocols.errors import HaidangError
+
+EXIT_REFUSED = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `haidang …`; returns the exit code (2: refused with a sentence on stderr)."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        commands = discover()
+        if words == ["--version"]:
+            sys.stdout.write(f"haidang {version('haidang-protocols')}\n")
+            return 0
+        key = _match(words, commands)
+        if key is None:
+            return _overview(words, commands)
+        command: Command = commands[key].load()
+        arguments = _parser(key, command).parse_args(words[len(key) :])
+        return command.run(arguments)
+    except HaidangError as error:
+        sys.stderr.write(f"haidang: {error}\n")
+        return EXIT_REFUSED
+    except BrokenPipeError:
+        return EXIT_REFUSED
+    except KeyboardInterrupt:
+        sys.stderr.write("haidang: interrupted\n")
+        return EXIT_INTERRUPTED
+
+
+def _match(
+    words: Sequence[str], commands: Mapping[tuple[str, ...], EntryPoint]
+) -> tuple[str, ...] | None:
+    """The longest command whose words open the command line."""
+    for length in range(min(len(words), 4), 0, -1):
+        key = tuple(words[:length])
+        if key in commands:
+            return key
+    return None
+
+
+def _parser(key: tuple[str, ...], command: Command) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="haidang " + " ".join(key),
+        description=command.help,
+        epilog=f"examples:\n{command.examples}" if command.examples else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.configure(parser)
+    return parser
+
+
+def _overview(words: Sequence[str], commands: Mapping[tuple[str, ...], EntryPoint]) -> int:
+    """List the commands below what was typed; an unknown word is an error that shows them."""
+    asked = [word for word in words if not word.startswith("-")]
+    below = {key: entry for key, entry in commands.items() if list(key[: len(asked)]) == asked}
+    known = bool(below)
+    out = sys.stdout if known else sys.stderr
+    if not known:
+        out.write(f"haidang: no command {' '.join(asked)!r}; the commands are:\n\n")
+    out.write("usage: haidang COMMAND [--help]\n\n")
+    for key, entry in (below or commands).items():
+        command: Command = entry.load()
+        out.write(f"  haidang {' '.join(key):<24} {command.help}\n")
+    return 0 if known else EXIT_REFUSED
