@@ -1,0 +1,169 @@
+"""What needs more than one entry to judge: ids that stand twice, references that lead nowhere."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from haidang_protocols.catalogue import geometry
+from haidang_protocols.catalogue.model import Camera, Catalogue, LineRule, ScopeKind
+from haidang_protocols.wire.names import RESERVED
+
+Finding = tuple[str, str, str]
+"""Field path, value shown, message."""
+
+AREA_MIN = 1e-5
+
+
+def findings(catalogue: Catalogue) -> Iterator[Finding]:
+    """Every mistake between entries, in the order of the catalogue."""
+    yield from _centre(catalogue)
+    yield from _unique(catalogue)
+    yield from _places(catalogue)
+    yield from _scopes(catalogue)
+    yield from _people(catalogue)
+    yield from _sites(catalogue)
+    for index, camera in enumerate(catalogue.cameras):
+        yield from _camera(catalogue, camera, f"cameras[{index}]")
+
+
+def _listed(ids: Iterable[str]) -> str:
+    names = sorted(ids)
+    shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+    return shown or "none yet"
+
+
+def _reference(field: str, value: str | None, known: set[str], noun: str) -> Iterator[Finding]:
+    if value is not None and value not in known:
+        yield field, repr(value), f"there is no {noun} of that id; known: {_listed(known)}"
+
+
+def _centre(catalogue: Catalogue) -> Iterator[Finding]:
+    zone = catalogue.centre.time_zone
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        yield (
+            "centre.time_zone",
+            repr(zone),
+            "is no time zone; give one such as Asia/Ho_Chi_Minh",
+        )
+    if catalogue.centre.id in RESERVED:
+        yield "centre.id", repr(catalogue.centre.id), f"is reserved: {_listed(RESERVED)}"
+
+
+def _unique(catalogue: Catalogue) -> Iterator[Finding]:
+    groups: dict[str, list[str]] = {
+        "places": [p.id for p in catalogue.places],
+        "scopes": [s.id for s in catalogue.scopes],
+        "roles": [r.id for r in catalogue.roles],
+        "sites": [s.id for s in catalogue.sites],
+        "nodes": [n.id for n in catalogue.nodes],
+        "cameras": [c.id for c in catalogue.cameras],
+    }
+    keys = {
+        "people": ("login", [p.login for p in catalogue.people]),
+        "models": ("name", [m.name for m in catalogue.models]),
+        **{name: ("id", ids) for name, ids in groups.items()},
+    }
+    for group, (key, ids) in keys.items():
+        yield from _twice(f"{group}[{{}}].{key}", ids)
+        if group in ("sites", "nodes", "scopes"):
+            for index, name in enumerate(ids):
+                if name in RESERVED:
+                    yield f"{group}[{index}].{key}", repr(name), f"is reserved: {_listed(RESERVED)}"
+
+
+def _twice(pattern: str, ids: list[str]) -> Iterator[Finding]:
+    seen: Counter[str] = Counter()
+    for index, name in enumerate(ids):
+        seen[name] += 1
+        if seen[name] > 1:
+            yield pattern.format(index), repr(name), "stands twice; ids are unique"
+
+
+def _places(catalogue: Catalogue) -> Iterator[Finding]:
+    known = {p.id for p in catalogue.places}
+    for index, place in enumerate(catalogue.places):
+        at = f"places[{index}]"
+        yield from _reference(f"{at}.parent", place.parent, known, "place")
+        yield from _reference(f"{at}.successor", place.successor, known, "place")
+        if place.parent == place.id or (
+            place.parent in known and place.id in catalogue.lineage(str(place.parent))
+        ):
+            yield f"{at}.parent", repr(place.parent), "makes a ring: a place cannot hold itself"
+        if place.valid_from and place.valid_to and place.valid_to < place.valid_from:
+            yield f"{at}.valid_to", str(place.valid_to), f"is before valid_from {place.valid_from}"
+        if place.successor is not None and place.valid_to is None:
+            yield f"{at}.successor", repr(place.successor), "needs valid_to, its last day"
+
+
+def _scopes(catalogue: Catalogue) -> Iterator[Finding]:
+    known = {p.id for p in catalogue.places}
+    centres = [i for i, s in enumerate(catalogue.scopes) if s.kind is ScopeKind.CENTRE]
+    if not centres:
+        yield "scopes", "", "needs one scope of kind centre"
+    for index in centres[1:]:
+        yield f"scopes[{index}].kind", "'centre'", "stands twice; a centre has one such scope"
+    for index, scope in enumerate(catalogue.scopes):
+        for number, place in enumerate(scope.places):
+            yield from _reference(f"scopes[{index}].places[{number}]", place, known, "place")
+        if scope.kind is not ScopeKind.CENTRE and not scope.places:
+            yield f"scopes[{index}].places", "", "is empty: only the centre's scope sees all"
+
+
+def _people(catalogue: Catalogue) -> Iterator[Finding]:
+    roles = {r.id for r in catalogue.roles}
+    scopes = {s.id for s in catalogue.scopes}
+    for index, person in enumerate(catalogue.people):
+        for number, grant in enumerate(person.grants):
+            at = f"people[{index}].grants[{number}]"
+            yield from _reference(f"{at}.role", grant.role, roles, "role")
+            yield from _reference(f"{at}.scope", grant.scope, scopes, "scope")
+
+
+def _sites(catalogue: Catalogue) -> Iterator[Finding]:
+    places = {p.id for p in catalogue.places}
+    sites = {s.id for s in catalogue.sites}
+    for index, site in enumerate(catalogue.sites):
+        yield from _reference(f"sites[{index}].place", site.place, places, "place")
+    for index, node in enumerate(catalogue.nodes):
+        yield from _reference(f"nodes[{index}].site", node.site, sites, "site")
+
+
+def _camera(catalogue: Catalogue, camera: Camera, at: str) -> Iterator[Finding]:
+    yield from _reference(f"{at}.node", camera.node, {n.id for n in catalogue.nodes}, "node")
+    yield from _reference(f"{at}.place", camera.place, {p.id for p in catalogue.places}, "place")
+    models = {m.name: m for m in catalogue.models}
+    yield from _reference(f"{at}.model", camera.model, set(models), "model")
+    for group in ("zones", "lines", "rules"):
+        yield from _twice(f"{at}.{group}[{{}}].id", [e.id for e in getattr(camera, group)])
+    for index, zone in enumerate(camera.zones):
+        field = f"{at}.zones[{index}].polygon"
+        if geometry.crosses_itself(zone.polygon):
+            yield field, "", "crosses itself; give its corners in order around it"
+        elif abs(geometry.area(zone.polygon)) < AREA_MIN:
+            yield field, "", "has no area"
+    for index, line in enumerate(camera.lines):
+        if line.points[0] == line.points[1]:
+            yield f"{at}.lines[{index}].points", "", "are one point; a line needs two"
+    model = models.get(camera.model)
+    yield from _rules(catalogue, camera, at, set(model.classes) if model else None)
+
+
+def _rules(
+    catalogue: Catalogue, camera: Camera, at: str, labels: set[str] | None
+) -> Iterator[Finding]:
+    zones, lines = {z.id for z in camera.zones}, {line.id for line in camera.lines}
+    scopes = {s.id for s in catalogue.scopes}
+    for index, rule in enumerate(camera.rules):
+        field = f"{at}.rules[{index}]"
+        if isinstance(rule, LineRule):
+            yield from _reference(f"{field}.line", rule.line, lines, "line on this camera")
+        else:
+            yield from _reference(f"{field}.zone", rule.zone, zones, "zone on this camera")
+        yield from _reference(f"{field}.scope", rule.scope, scopes, "scope")
+        for key, given in (("classes", rule.classes), ("release", rule.release)):
+            for number, label in enumerate(given):
+                if labels is not None:
+                    path = f"{field}.{key}[{number}]"
+                    yield from _reference(path, label, labels, f"class in model {camera.model}")

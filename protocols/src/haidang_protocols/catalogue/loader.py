@@ -1,0 +1,163 @@
+"""Loads a catalogue from its YAML files; one refusal tells every mistake in all of them."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from msgspec import inspect
+
+from haidang_protocols.catalogue.checks import findings
+from haidang_protocols.catalogue.model import Catalogue
+from haidang_protocols.catalogue.problems import Problem
+from haidang_protocols.catalogue.reader import Reader
+from haidang_protocols.errors import UserError
+
+FILE_BYTES_MAX = 8 * 1024 * 1024
+
+
+class CatalogueRefusedError(UserError):
+    """A catalogue has mistakes; `problems` lists them all, in order of file and line."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        """Sort and keep them."""
+        self.problems = tuple(sorted(problems))
+        count = len(self.problems)
+        heading = f"the catalogue has {count} mistake{'s' if count != 1 else ''}:"
+        super().__init__("\n  ".join([heading, *map(str, self.problems)]))
+
+
+def load(path: Path) -> Catalogue:
+    """The catalogue in a folder (all its `*.yaml`, sub-folders too) or in one file.
+
+    Raises `CatalogueRefusedError` with every mistake, or when there is nothing to read.
+    """
+    return load_texts(read_texts(path))
+
+
+def read_texts(path: Path) -> dict[str, str]:
+    """The YAML texts of a catalogue by file name, relative to `path`."""
+    files = sorted(path.rglob("*.yaml")) if path.is_dir() else [path]
+    texts: dict[str, str] = {}
+    problems: list[Problem] = []
+    for file in files:
+        name = str(file.relative_to(path)) if path.is_dir() else file.name
+        try:
+            if file.stat().st_size > FILE_BYTES_MAX:
+                problems.append(_whole(name, f"is larger than {FILE_BYTES_MAX} bytes"))
+                continue
+            texts[name] = file.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            problems.append(_whole(name, f"is not UTF-8: {error.reason} at byte {error.start}"))
+        except OSError as error:
+            problems.append(_whole(name, f"cannot be read: {error.strerror}"))
+    if problems:
+        raise CatalogueRefusedError(problems)
+    if not texts:
+        raise CatalogueRefusedError([_whole(str(path), "holds no *.yaml file")])
+    return texts
+
+
+def load_texts(texts: Mapping[str, str]) -> Catalogue:
+    """The catalogue that `texts` (file name → YAML) declare together."""
+    kind = inspect.type_info(Catalogue)
+    if not isinstance(kind, inspect.StructType):
+        raise TypeError("Catalogue is a struct")
+    gathered = _Gathered(kind)
+    for name, text in texts.items():
+        gathered.add(name, text)
+    return gathered.finish()
+
+
+def _whole(name: str, message: str) -> Problem:
+    return Problem(file=name, line=1, field="file", value="", message=message)
+
+
+class _Gathered:
+    """What the files said so far: lists are joined across files, the centre stands once."""
+
+    def __init__(self, kind: inspect.StructType) -> None:
+        self._fields = {f.name: f for f in kind.fields}
+        self._values: dict[str, Any] = {}
+        self._where: dict[str, tuple[str, int]] = {}
+        self._problems: list[Problem] = []
+        self._first = ""
+
+    def add(self, name: str, text: str) -> None:
+        """Read one file."""
+        self._first = self._first or name
+        try:
+            root = yaml.compose(text, Loader=yaml.SafeLoader)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line = mark.line + 1 if mark else 1
+            said = error.problem or "cannot be parsed"
+            self._problems.append(
+                Problem(file=name, line=line, field="file", value="", message=f"no YAML: {said}")
+            )
+            return
+        except yaml.YAMLError as error:
+            self._problems.append(_whole(name, f"no YAML: {error}"))
+            return
+        if root is None:
+            return
+        reader = Reader(name)
+        if isinstance(root, yaml.MappingNode):
+            for key, value in root.value:
+                self._top(reader, key, value)
+        else:
+            reader.problem(root, "file", f"must be a mapping of {', '.join(self._fields)}")
+        self._problems.extend(reader.problems)
+
+    def _top(self, reader: Reader, key: yaml.Node, value: yaml.Node) -> None:
+        name = str(key.value)
+        spec = self._fields.get(name)
+        if spec is None:
+            reader.problem(key, name, f"unknown key; allowed: {', '.join(self._fields)}")
+            return
+        if not isinstance(spec.type, inspect.VarTupleType):
+            if name in self._values:
+                reader.problem(key, name, "stands in two places; a catalogue has one")
+                return
+            self._values[name] = reader.read(value, spec.type, name)
+            self._note(reader, name)
+            return
+        if not isinstance(value, yaml.SequenceNode):
+            reader.problem(value, name, "must be a list")
+            return
+        have: list[Any] = self._values.setdefault(name, [])
+        for item in value.value:
+            path = f"{name}[{len(have)}]"
+            have.append(reader.read(item, spec.type.item_type, path))
+            self._note(reader, path)
+
+    def _note(self, reader: Reader, prefix: str) -> None:
+        for field, line in reader.lines.items():
+            if field.startswith(prefix):
+                self._where[field] = (reader.file, line)
+
+    def finish(self) -> Catalogue:
+        """Judge what needs all files; raises `CatalogueRefusedError`."""
+        for name, spec in self._fields.items():
+            if spec.required and name not in self._values:
+                self._problems.append(
+                    Problem(file=self._first, line=1, field=name, value="", message="is missing")
+                )
+        if self._problems:
+            raise CatalogueRefusedError(self._problems)
+        values: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in self._values.items()
+        }
+        catalogue = Catalogue(**values)
+        found = [self._located(*finding) for finding in findings(catalogue)]
+        if found:
+            raise CatalogueRefusedError(found)
+        return catalogue
+
+    def _located(self, field: str, value: str, message: str) -> Problem:
+        """The line of a field, or of the nearest one above it that was written down."""
+        at = field
+        while at not in self._where and at:
+            at = at[: max(at.rfind("."), at.rfind("["), 0)]
+        file, line = self._where.get(at, (self._first, 1))
+        return Problem(file=file, line=line, field=field, value=value, message=message)
