@@ -1,0 +1,71 @@
+# Haidang: `make test` does all its own set-up on a machine with python3, python3-venv, make, git.
+# HAIDANG_REQUIRE=1 turns every missing server into an error, so that nothing is skipped.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+UV := $(VENV)/bin/uv
+RUN := $(VENV)/bin
+SOURCES := protocols/src edge/src cloud/src fleet/src dashboards/src tests
+REQUIRE := $(if $(filter 1,$(HAIDANG_REQUIRE)),--require,)
+
+.PHONY: help setup servers test check format bench soak docs compose-check boards-live clean
+
+help:
+	@echo "make test            set up, then run every test that this machine can run"
+	@echo "make check           lint, types, import contracts"
+	@echo "make bench           figures, each against its peer in the same run"
+	@echo "make soak            long fault runs"
+	@echo "make docs            write the generated pages of docs/ again"
+	@echo "make compose-check   the compose files with a real Docker"
+	@echo "make boards-live     the boards against a real Grafana: GRAFANA_URL=…"
+
+setup: $(VENV)/.synced
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Haidang needs Python 3.11 or newer; $$($(PYTHON) --version) is not. Give one: make PYTHON=python3.12 …"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "python3-venv is missing: apt install python3-venv"; exit 1; }
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/.synced: $(UV) uv.lock pyproject.toml $(wildcard */pyproject.toml)
+	@VIRTUAL_ENV= $(UV) sync --locked --quiet
+	@touch $@
+
+servers: setup
+	@echo "servers and data for the tests:"
+	@$(RUN)/python tests/servers/setup.py $(REQUIRE)
+
+test: setup servers
+	$(RUN)/pytest
+
+check: setup
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy $(SOURCES)
+	$(RUN)/lint-imports
+
+format: setup
+	$(RUN)/ruff check --fix-only --quiet .
+	$(RUN)/ruff format --quiet .
+
+bench: setup
+	@$(RUN)/python tests/servers/setup.py --bench
+	$(RUN)/python tests/bench/run.py $(BENCH)
+
+soak: setup servers
+	$(RUN)/pytest -m soak --timeout=7200 tests/system
+
+docs: setup
+	$(RUN)/python -m haidang_protocols.wire.schema docs
+
+compose-check:
+	@command -v docker >/dev/null || { echo "Docker is not installed"; exit 1; }
+	bash tests/system/compose_check.sh
+
+boards-live: setup
+	@test -n "$(GRAFANA_URL)" || { echo "GRAFANA_URL=http://… is missing"; exit 1; }
+	GRAFANA_URL="$(GRAFANA_URL)" $(RUN)/pytest tests/dashboards -k live
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
