@@ -53,9 +53,10 @@ class Phase(StrEnum):
 
 
 class RecordClass(StrEnum):
-    """What is dropped last and sent first comes first."""
+    """What is dropped last and sent first comes first; a gap is never dropped."""
 
     ALARM = "alarm"
+    GAP = "gap"
     EVENT = "event"
     OBSERVATION = "observation"
     SNAPSHOT = "snapshot"

@@ -1,0 +1,114 @@
+"""One class's chain of segments: the newest is written to, older ones wait to be stored."""
+
+from __future__ import annotations  # array is generic from Python 3.12 on
+
+from array import array
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from haidang_edge.spool import segment
+from haidang_edge.spool.files import Files
+from haidang_edge.spool.segment import Frame
+from haidang_protocols.wire.records import RecordClass
+from haidang_protocols.wire.seqset import SeqSet
+
+
+@dataclass(slots=True)
+class Index:
+    """Where the records of one segment stand: 28 bytes a record."""
+
+    seqs: array[int] = field(default_factory=lambda: array("Q"))
+    appended_ns: array[int] = field(default_factory=lambda: array("q"))
+    offsets: array[int] = field(default_factory=lambda: array("Q"))
+    sizes: array[int] = field(default_factory=lambda: array("I"))
+
+    def add(self, frame: Frame) -> None:
+        """Note one more record, of a higher sequence than all before."""
+        self.seqs.append(frame.seq)
+        self.appended_ns.append(frame.appended_ns)
+        self.offsets.append(frame.offset)
+        self.sizes.append(frame.size)
+
+
+@dataclass(slots=True)
+class Segment:
+    """A segment file; its index is loaded when it is read from, and may be dropped."""
+
+    path: Path
+    cls: RecordClass
+    base_seq: int
+    size: int
+    fd: int
+    end: int
+    count: int = 0
+    first_seq: int = 0
+    last_seq: int = 0
+    oldest_ns: int = 0
+    index: Index | None = None
+
+    def note(self, frame: Frame) -> None:
+        """A frame was made durable at the end."""
+        if self.index is None:
+            raise ValueError(f"{self.path.name} has no index to note {frame.seq} in")
+        self.index.add(frame)
+        self.tally(frame)
+
+    def tally(self, frame: Frame) -> None:
+        """Count a frame without indexing it."""
+        if not self.count:
+            self.first_seq, self.oldest_ns = frame.seq, frame.appended_ns
+        self.count += 1
+        self.last_seq = frame.seq
+        self.end = frame.offset + frame.size
+
+    def free(self) -> int:
+        """Bytes that are left for frames."""
+        return self.size - self.end
+
+
+def load(files: Files, path: Path, fd: int, size: int) -> tuple[Segment, list[Frame], bytes] | None:
+    """A segment from its file: what is whole in it; None when its header is not."""
+    data = files.read(fd, 0, size)
+    head = segment.read_header(data)
+    if head is None:
+        return None
+    cls, base_seq = head
+    read = list(segment.frames(data))
+    loaded = Segment(path, cls, base_seq, size, fd, segment.HEADER.size)
+    for frame in read:
+        loaded.tally(frame)
+    return loaded, read, data
+
+
+def index_of(files: Files, seg: Segment) -> Index:
+    """The index of a segment, read from its file where it was dropped."""
+    if seg.index is None:
+        seg.index = Index()
+        for frame in segment.frames(files.read(seg.fd, 0, seg.end)):
+            seg.index.add(frame)
+    return seg.index
+
+
+def pending(
+    files: Files, seg: Segment, *, after: int, done: SeqSet, limit: int
+) -> list[tuple[int, int, int, int]]:
+    """At most `limit` of (seq, appended ns, offset, size) above `after` that are not done."""
+    index = index_of(files, seg)
+    found: list[tuple[int, int, int, int]] = []
+    for at in range(bisect_right(index.seqs, after), len(index.seqs)):
+        seq = index.seqs[at]
+        if seq not in done:
+            found.append((seq, index.appended_ns[at], index.offsets[at], index.sizes[at]))
+            if len(found) == limit:
+                break
+    return found
+
+
+def all_done(seg: Segment, done: SeqSet) -> bool:
+    """Whether nothing in the segment is waited for any more."""
+    if not seg.count or done.covers(seg.first_seq, seg.last_seq):
+        return True
+    if seg.last_seq > done.highest() or seg.index is None:
+        return False
+    return all(seq in done for seq in seg.index.seqs)
