@@ -7,11 +7,13 @@ import msgspec
 from msgspec import Meta, Struct
 
 from haidang_protocols.wire.errors import MessageRefusedError
-from haidang_protocols.wire.names import SPOOL_PATTERN
-from haidang_protocols.wire.records import Box, Count, RuleKind, TimeNs
+from haidang_protocols.wire.names import SPOOL_PATTERN, RecordId, case_id_of
+from haidang_protocols.wire.records import Box, Count, Event, RuleKind, TimeNs
 from haidang_protocols.wire.topics import Severity
 
 MESSAGE_VERSION = 1
+DELAYED_AFTER_NS = 60_000_000_000
+"""An alarm older than this is told as delayed: it no longer calls for a run."""
 
 
 class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -199,3 +201,29 @@ def decode(payload: bytes, kind: type[_M]) -> _M:
             "version", f"{name}: v is {message.v}; known is {MESSAGE_VERSION}"
         )
     return message
+
+
+def alert(
+    event: Event, *, record: RecordId, scope: str, place: str, at: int, provisional: bool = False
+) -> CaseMessage:
+    """The case that an alarm raises, as staff are first told of it; `at` is now, in nanoseconds."""
+    return CaseMessage(
+        case=case_id_of(record),
+        scope=scope,
+        severity=event.severity,
+        state=CaseState.RAISED,
+        record=record,
+        t=event.t,
+        at=at,
+        camera=event.camera,
+        place=place,
+        rule=event.rule,
+        type=event.type,
+        zone=event.zone,
+        cls=event.cls,
+        box=event.box,
+        snapshot=event.snapshot,
+        provisional=provisional,
+        delayed=at - event.t > DELAYED_AFTER_NS,
+        synced=event.synced,
+    )

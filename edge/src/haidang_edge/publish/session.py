@@ -1,0 +1,146 @@
+"""The node's MQTT 5 session: connects, keeps trying, hands messages up; knows no records."""
+
+import logging
+import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from haidang_edge.errors import NodeConfigError
+from haidang_edge.publish.settings import BrokerSettings
+
+log = logging.getLogger(__name__)
+
+SESSION_EXPIRY_S = 24 * 3600
+IN_FLIGHT = 20
+WILL_DELAY_S = 20
+RECONNECT_MAX_S = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Will:
+    """What the broker says for us when we are gone."""
+
+    topic: str
+    payload: bytes
+
+
+class Session:
+    """One connection of one client; callbacks come from paho's thread and must be quick."""
+
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        *,
+        client_id: str,
+        will: Will,
+        subscriptions: tuple[str, ...],
+        on_up: Callable[[], None],
+        on_down: Callable[[str], None],
+        on_message: Callable[[str, bytes], None],
+        on_sent: Callable[[], None],
+    ) -> None:
+        """Prepare; raises `NodeConfigError` when certificates cannot be used."""
+        self._settings = settings
+        self._subscriptions = subscriptions
+        self._on_up, self._on_down = on_up, on_down
+        self._up = threading.Event()
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv5)
+        client.max_inflight_messages_set(IN_FLIGHT)
+        client.reconnect_delay_set(min_delay=1, max_delay=RECONNECT_MAX_S)
+        properties = Properties(PacketTypes.WILLMESSAGE)  # type: ignore[no-untyped-call]
+        properties.WillDelayInterval = WILL_DELAY_S
+        client.will_set(will.topic, will.payload, qos=1, retain=True, properties=properties)
+        _secure(client, settings)
+        client.on_connect = self._connected
+        client.on_disconnect = self._disconnected
+        client.on_message = lambda _c, _u, message: on_message(
+            message.topic, bytes(message.payload)
+        )
+        client.on_publish = lambda *_: on_sent()
+        self._client = client
+
+    def start(self) -> None:
+        """Connect in the background and keep connecting."""
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.SessionExpiryInterval = SESSION_EXPIRY_S
+        self._client.connect_async(
+            self._settings.host,
+            self._settings.port,
+            keepalive=self._settings.keepalive_s,
+            clean_start=False,
+            properties=properties,
+        )
+        self._client.loop_start()
+
+    def stop(self) -> None:
+        """Leave the broker."""
+        self._client.disconnect()
+        self._client.loop_stop()
+        self._up.clear()
+
+    @property
+    def up(self) -> bool:
+        """Whether the broker is there."""
+        return self._up.is_set()
+
+    def queued(self) -> int:
+        """Messages given to the client that the broker has not confirmed."""
+        # paho drops nothing of these on a reconnect, so what is here needs no second copy
+        return len(self._client._out_messages)  # noqa: SLF001  # paho has no public count
+
+    def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
+        """Hand a message to the client; False when there is no broker."""
+        if not self.up:
+            return False
+        return self._client.publish(topic, payload, qos=qos, retain=retain).rc == 0
+
+    def _connected(
+        self,
+        client: mqtt.Client,
+        _userdata: Any,  # noqa: ANN401  # paho's callback
+        _flags: mqtt.ConnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            self._on_down(f"the broker refused: {reason}")
+            return
+        client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in self._subscriptions])
+        self._up.set()
+        self._on_up()
+
+    def _disconnected(
+        self,
+        _client: mqtt.Client,
+        _userdata: Any,  # noqa: ANN401  # paho's callback
+        _flags: mqtt.DisconnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        self._up.clear()
+        self._on_down(str(reason))
+
+
+def _secure(client: mqtt.Client, settings: BrokerSettings) -> None:
+    if settings.plain:
+        return
+    if settings.ca is None or settings.cert is None or settings.key is None:
+        raise NodeConfigError("broker: ca, cert and key are needed (or plain: true on loopback)")
+    try:
+        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(settings.ca))
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.load_cert_chain(str(settings.cert), str(settings.key))
+    except (OSError, ssl.SSLError) as error:
+        raise NodeConfigError(
+            f"broker: certificate files {settings.ca}, {settings.cert}, {settings.key}: {error}"
+        ) from error
+    client.tls_set_context(context)

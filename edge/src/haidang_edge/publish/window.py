@@ -1,0 +1,118 @@
+"""What was sent and is not stored yet, and what to do about it: pure, given the time.
+
+A record leaves the window only by the watermark, or when it is given up after the centre has shown,
+by storing what came after it, that it can read all but this one.
+"""
+
+from dataclasses import dataclass, field
+
+from haidang_edge.publish.settings import Pace
+from haidang_protocols.wire.records import RecordClass
+from haidang_protocols.wire.seqset import SeqSet
+
+
+@dataclass(slots=True)
+class Sent:
+    """One record that is under way."""
+
+    cls: RecordClass
+    tries: int = 0
+    due: bool = True
+    at_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Window:
+    """See the module; times in seconds on one monotonic clock."""
+
+    pace: Pace
+    sent: dict[int, Sent] = field(default_factory=dict)
+    _stall_s: float = 0.0
+    _news_s: float = 0.0
+    _highest: int = 0
+
+    def size(self) -> int:
+        """How many records are under way."""
+        return len(self.sent)
+
+    def room(self) -> int:
+        """How many more records may be under way."""
+        return max(0, self.pace.window - len(self.sent))
+
+    def take(self, seq: int, cls: RecordClass, now_s: float) -> None:
+        """A record is about to be sent for the first time, or again."""
+        if not self.sent:
+            self._news_s = now_s
+        found = self.sent.setdefault(seq, Sent(cls))
+        found.tries += 1
+        found.due, found.at_s = False, now_s
+
+    def restart(self, now_s: float) -> None:
+        """A new connection: whatever is under way may have been lost with the old one."""
+        for record in self.sent.values():
+            record.due = True
+        self._news_s, self._stall_s = now_s, self.pace.stall_s
+
+    def stored(self, done: SeqSet, now_s: float) -> int:
+        """The watermark moved: forget what is stored. Returns how many that were."""
+        self._highest = max(self._highest, done.highest())
+        gone = [seq for seq in self.sent if seq in done]
+        for seq in gone:
+            del self.sent[seq]
+        if gone:
+            self._news_s, self._stall_s = now_s, self.pace.stall_s
+        return len(gone)
+
+    def stalled(self, now_s: float) -> bool:
+        """Whether nothing was stored for too long; then all is due again, and patience doubles.
+
+        A hole that the watermark has left behind is due again by itself.
+        """
+        for seq, record in self.sent.items():
+            if seq < self._highest and now_s - record.at_s >= self.pace.stall_s:
+                record.due = True
+        if not self.sent or now_s - self._news_s < (self._stall_s or self.pace.stall_s):
+            return False
+        for record in self.sent.values():
+            record.due = True
+        self._news_s = now_s
+        self._stall_s = min(self.pace.stall_max_s, (self._stall_s or self.pace.stall_s) * 2)
+        return True
+
+    def due(self) -> list[int]:
+        """What must be sent again, lowest sequence first."""
+        return sorted(seq for seq, record in self.sent.items() if record.due)
+
+    def alone(self, seq: int) -> bool:
+        """Whether a record has failed so often that it goes in a batch of its own."""
+        found = self.sent.get(seq)
+        return found is not None and found.tries >= self.pace.unreadable_after
+
+    def hopeless(self) -> list[tuple[int, RecordClass]]:
+        """Records that went alone often enough while the centre stored what came after them."""
+        return [
+            (seq, record.cls)
+            for seq, record in self.sent.items()
+            if record.tries >= 2 * self.pace.unreadable_after and record.due and seq < self._highest
+        ]
+
+
+@dataclass(slots=True)
+class Bucket:
+    """A token bucket: how many backlog records may go now."""
+
+    per_s: float
+    _tokens: float = 0.0
+    _at_s: float | None = None
+
+    def take(self, wanted: int, now_s: float) -> int:
+        """At most `wanted`, at most what a second's allowance has gathered."""
+        if self._at_s is not None:
+            gathered = self._tokens + (now_s - self._at_s) * self.per_s
+            self._tokens = min(max(self.per_s, 1.0), gathered)
+        else:
+            self._tokens = max(self.per_s, 1.0)
+        self._at_s = now_s
+        given = min(wanted, int(self._tokens))
+        self._tokens -= given
+        return given
