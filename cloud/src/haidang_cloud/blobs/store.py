@@ -1,0 +1,155 @@
+"""Files by SHA-256, a row for each, an access log; retention removes the file and keeps the row."""
+
+import hashlib
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from haidang_cloud.errors import LakeError
+from haidang_cloud.state.database import State
+from haidang_cloud.state.tables import blob, blob_access
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blob:
+    """A picture's row; `deleted_ns` says when retention took the file."""
+
+    record: str
+    sha256: str
+    media_type: str
+    bytes: int
+    camera: str
+    created_ns: int
+    expires_ns: int
+    deleted_ns: int | None
+
+
+class Blobs:
+    """A centre's pictures."""
+
+    def __init__(self, folder: Path, state: State, *, centre: str) -> None:
+        """Keep files below `folder`."""
+        self._folder, self._state, self._centre = folder, state, centre
+
+    def put(
+        self,
+        record: str,
+        content: bytes,
+        *,
+        camera: str,
+        now_ns: int,
+        keep_ns: int,
+        media_type: str = "image/jpeg",
+        purpose: str = "snapshot",
+    ) -> str:
+        """Keep a picture for a record, synced; the same one again is nothing new.
+
+        Returns its SHA-256; raises `LakeError` when it cannot be written.
+        """
+        digest = hashlib.sha256(content).hexdigest()
+        self._write(digest, content)
+        row = {
+            "centre": self._centre,
+            "record": record,
+            "sha256": digest,
+            "media_type": media_type,
+            "bytes": len(content),
+            "purpose": purpose,
+            "camera": camera,
+            "created_ns": now_ns,
+            "expires_ns": now_ns + keep_ns,
+        }
+        with self._state.write() as connection:
+            connection.execute(self._state.insert(blob).values(row).on_conflict_do_nothing())
+        return digest
+
+    def find(self, record: str) -> Blob | None:
+        """A record's picture, without looking at it."""
+        wanted = sa.select(blob).where(blob.c.centre == self._centre, blob.c.record == record)
+        with self._state.read() as connection:
+            row = connection.execute(wanted).one_or_none()
+        if row is None:
+            return None
+        return Blob(
+            record=row.record,
+            sha256=row.sha256,
+            media_type=row.media_type,
+            bytes=row.bytes,
+            camera=row.camera,
+            created_ns=row.created_ns,
+            expires_ns=row.expires_ns,
+            deleted_ns=row.deleted_ns,
+        )
+
+    def open(self, record: str, *, actor: str, why: str, now_ns: int) -> bytes | None:
+        """A record's picture for `actor`; the look is logged before anything is shown."""
+        found = self.find(record)
+        if found is None or found.deleted_ns is not None or found.expires_ns <= now_ns:
+            return None
+        with self._state.write() as connection:
+            connection.execute(
+                blob_access.insert().values(
+                    centre=self._centre,
+                    at_ns=now_ns,
+                    record=record,
+                    sha256=found.sha256,
+                    actor=actor,
+                    why=why,
+                )
+            )
+        content = self._path(found.sha256).read_bytes()
+        if hashlib.sha256(content).hexdigest() != found.sha256:
+            raise LakeError(f"picture of {record} is not what was stored: its hash has changed")
+        return content
+
+    def expire(self, *, now_ns: int) -> int:
+        """Remove files whose time is over, unless another row still keeps them."""
+        wanted = sa.select(blob).where(
+            blob.c.centre == self._centre,
+            blob.c.deleted_ns.is_(None),
+            blob.c.expires_ns <= now_ns,
+        )
+        with self._state.read() as connection:
+            over = connection.execute(wanted).all()
+        for row in over:
+            with self._state.write() as connection:
+                connection.execute(
+                    blob.update()
+                    .where(blob.c.centre == self._centre, blob.c.record == row.record)
+                    .values(deleted_ns=now_ns)
+                )
+                kept = connection.execute(
+                    sa.select(sa.func.count())
+                    .select_from(blob)
+                    .where(blob.c.sha256 == row.sha256, blob.c.deleted_ns.is_(None))
+                ).scalar()
+            if not kept:
+                self._path(row.sha256).unlink(missing_ok=True)
+        return len(over)
+
+    def _path(self, digest: str) -> Path:
+        return self._folder / digest[:2] / digest
+
+    def _write(self, digest: str, content: bytes) -> None:
+        path = self._path(digest)
+        if path.is_file():
+            return
+        fresh = path.with_name(f".{digest}.{secrets.token_hex(4)}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with fresh.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.rename(path)
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            fresh.unlink(missing_ok=True)
+            raise LakeError(f"picture {path}: {error.strerror or error}") from error

@@ -1,0 +1,25 @@
+"""Leases: one process at a time does a job; a holder that dies loses it by time."""
+
+from haidang_cloud.state.database import State
+from haidang_cloud.state.tables import lease
+
+
+def take(state: State, name: str, holder: str, *, now_ns: int, for_ns: int) -> bool:
+    """Take or prolong a lease; False while somebody else holds it."""
+    adding = state.insert(lease).values(name=name, holder=holder, until_ns=now_ns + for_ns)
+    free = (lease.c.until_ns <= now_ns) | (lease.c.holder == holder)
+    with state.write() as connection:
+        done = connection.execute(
+            adding.on_conflict_do_update(
+                index_elements=["name"],
+                set_={"holder": holder, "until_ns": now_ns + for_ns},
+                where=free,
+            )
+        )
+    return done.rowcount == 1
+
+
+def give_back(state: State, name: str, holder: str) -> None:
+    """End a lease early."""
+    with state.write() as connection:
+        connection.execute(lease.delete().where(lease.c.name == name, lease.c.holder == holder))

@@ -1,0 +1,78 @@
+"""The outbox: alarm-class records, put in on receipt with no judgement, taken out by the cases."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from haidang_cloud.state.bell import CHANNEL
+from haidang_cloud.state.database import State
+from haidang_cloud.state.tables import outbox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """An alarm-class record; `told` says that staff heard of it before it was stored."""
+
+    centre: str
+    record_id: str
+    site: str
+    node: str
+    received_ns: int
+    payload: bytes
+    told: bool = False
+    id: int = 0
+
+
+def add(state: State, alarms: Sequence[Alarm]) -> None:
+    """Put alarms in, by themselves, at once; the same record twice is one row."""
+    if not alarms:
+        return
+    rows = [
+        {
+            "centre": alarm.centre,
+            "record_id": alarm.record_id,
+            "site": alarm.site,
+            "node": alarm.node,
+            "received_ns": alarm.received_ns,
+            "payload": alarm.payload,
+            "told": alarm.told,
+        }
+        for alarm in alarms
+    ]
+    with state.write() as connection:
+        connection.execute(state.insert(outbox).on_conflict_do_nothing(), rows)
+        if state.postgres:
+            connection.execute(sa.select(sa.func.pg_notify(CHANNEL, "")))
+
+
+def waiting(
+    connection: sa.Connection, centre: str, *, limit: int = 100, lock: bool = False
+) -> list[Alarm]:
+    """Alarms that nobody has consumed, in order of arrival."""
+    wanted = (
+        sa.select(outbox)
+        .where(outbox.c.centre == centre, outbox.c.consumed_ns.is_(None))
+        .order_by(outbox.c.id)
+        .limit(limit)
+    )
+    if lock:
+        wanted = wanted.with_for_update(skip_locked=True)
+    return [
+        Alarm(
+            centre=row.centre,
+            record_id=row.record_id,
+            site=row.site,
+            node=row.node,
+            received_ns=row.received_ns,
+            payload=row.payload,
+            told=row.told,
+            id=row.id,
+        )
+        for row in connection.execute(wanted)
+    ]
+
+
+def consumed(connection: sa.Connection, ids: Sequence[int], now_ns: int) -> None:
+    """Mark alarms as consumed, within the transaction that made cases of them."""
+    connection.execute(outbox.update().where(outbox.c.id.in_(ids)).values(consumed_ns=now_ns))

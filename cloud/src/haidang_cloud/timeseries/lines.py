@@ -1,0 +1,236 @@
+"""Records into line protocol, and line protocol into points.
+
+`lines_of` runs for every record that a province sends: its tag part is cached, the rest is one
+format. Ids and tracks are fields, never tags: as tags they would make a series per person.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+
+from haidang_cloud.timeseries.base import FieldValue, Point
+from haidang_protocols.wire.messages import Heartbeat
+from haidang_protocols.wire.records import Event, Gap, Observation, Record
+
+INTEGERS: Mapping[str, frozenset[str]] = {
+    "event": frozenset({"track", "count"}),
+    "observation": frozenset({"max", "frames"}),
+    "crossing": frozenset({"forward", "backward"}),
+    "gap": frozenset({"count"}),
+    "node": frozenset({"spool_depth", "spool_bytes", "dropped"}),
+    "camera": frozenset({"looked", "restarts"}),
+}
+"""Fields that are whole numbers: InfluxDB's JSON answers do not tell 1 from 1.0."""
+
+
+def tag(value: str) -> str:
+    """A tag value, escaped; line breaks cannot be, and become blanks."""
+    if value.isalnum():
+        return value
+    value = value.replace("\n", " ").replace("\r", " ").rstrip("\\")
+    return value.replace(",", "\\,").replace("=", "\\=").replace(" ", "\\ ")
+
+
+def text(value: str) -> str:
+    """A text field, quoted."""
+    if '"' in value or "\\" in value:
+        value = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{value}"'
+
+
+@lru_cache(maxsize=65536)
+def _prefix(measurement: str, *tags: tuple[str, str]) -> str:
+    given = sorted((key, value) for key, value in tags if value)
+    return measurement + "".join(f",{key}={tag(value)}" for key, value in given) + " "
+
+
+@lru_cache(maxsize=65536)
+def _event_prefix(
+    site: str, node: str, camera: str, kind: str, cls: str, zone: str, severity: str, phase: str
+) -> str:
+    return _prefix(
+        "event",
+        ("site", site),
+        ("node", node),
+        ("camera", camera),
+        ("type", kind),
+        ("cls", cls),
+        ("zone", zone),
+        ("severity", severity),
+        ("phase", phase),
+    )
+
+
+def lines_of(
+    record: Record,
+    *,
+    site: str,
+    node: str,
+    record_id: str,
+    known: Callable[[str, str], bool] = lambda _camera, _zone: True,
+) -> list[str]:
+    """The lines of one record.
+
+    `known(camera, zone)` says whether a zone or line is in the catalogue: an unknown one becomes
+    `other`, so that no sender can make series without end.
+    """
+    if isinstance(record, Event):
+        return [_event(record, site, node, record_id, known)]
+    if isinstance(record, Observation):
+        return _observation(record, site, node, known)
+    return [_gap(record, site, node)]
+
+
+def _event(
+    event: Event, site: str, node: str, record_id: str, known: Callable[[str, str], bool]
+) -> str:
+    zone = event.zone if not event.zone or known(event.camera, event.zone) else "other"
+    head = _event_prefix(
+        site, node, event.camera, event.type, event.cls, zone, event.severity, event.phase
+    )
+    fields = (
+        f'id="{record_id}",event={text(event.event)},rule={text(event.rule)},'
+        f"alarm={event.alarm},synced={event.synced}"
+    )
+    if event.score is not None:
+        fields += f",score={event.score!r}"
+    if event.track is not None:
+        fields += f",track={event.track}i"
+    if event.box is not None:
+        x0, y0, x1, y1 = event.box
+        fields += f",x0={x0!r},y0={y0!r},x1={x1!r},y1={y1!r}"
+    if event.count is not None:
+        fields += f",count={event.count}i"
+    if event.duration_s is not None:
+        fields += f",duration_s={event.duration_s!r}"
+    if event.direction:
+        fields += f",direction={text(event.direction)}"
+    return f"{head}{fields} {event.t}"
+
+
+def _observation(
+    record: Observation, site: str, node: str, known: Callable[[str, str], bool]
+) -> list[str]:
+    where = (("site", site), ("node", node), ("camera", record.camera))
+    lines = []
+    for count in record.counts:
+        zone = count.zone if not count.zone or known(record.camera, count.zone) else "other"
+        head = _prefix("observation", *where, ("zone", zone or "picture"), ("cls", count.cls))
+        lines.append(
+            f"{head}mean={count.mean!r},max={count.max}i,frames={record.frames}i,"
+            f"interval_s={record.interval_s!r} {record.t}"
+        )
+    for crossing in record.crossings:
+        line = crossing.line if known(record.camera, crossing.line) else "other"
+        head = _prefix("crossing", *where, ("line", line), ("cls", crossing.cls))
+        lines.append(f"{head}forward={crossing.forward}i,backward={crossing.backward}i {record.t}")
+    if not lines:
+        # nothing was there: that too is an observation
+        head = _prefix("observation", *where, ("zone", "picture"), ("cls", "none"))
+        lines.append(
+            f"{head}mean=0.0,max=0i,frames={record.frames}i,"
+            f"interval_s={record.interval_s!r} {record.t}"
+        )
+    return lines
+
+
+def _gap(gap: Gap, site: str, node: str) -> str:
+    head = _prefix("gap", ("site", site), ("node", node), ("class", gap.cls))
+    count = sum(last - first + 1 for first, last in gap.ranges)
+    return f"{head}count={count}i,reason={text(gap.reason)} {gap.t}"
+
+
+def lines_of_heartbeat(beat: Heartbeat, *, site: str, node: str) -> list[str]:
+    """A heartbeat as points of the node and of its cameras."""
+    where = (("site", site), ("node", node))
+    fields = (
+        f"spool_depth={beat.spool_depth}i,spool_bytes={beat.spool_bytes}i,"
+        f"oldest_unsent_s={float(beat.oldest_unsent_s)!r},dropped={beat.dropped}i,"
+        f"inference_p95_ms={float(beat.inference_p95_ms)!r},clock_synced={beat.clock.synced}"
+    )
+    if beat.temperature_c is not None:
+        fields += f",temperature_c={float(beat.temperature_c)!r}"
+    if beat.throttled is not None:
+        fields += f",throttled={beat.throttled}"
+    lines = [f"{_prefix('node', *where)}{fields} {beat.at}"]
+    lines.extend(
+        f"{_prefix('camera', *where, ('camera', camera.id))}state={text(camera.state)},"
+        f"frame_age_s={float(camera.frame_age_s)!r},fps={float(camera.fps)!r},"
+        f"looked={camera.looked}i,restarts={camera.restarts}i {beat.at}"
+        for camera in beat.cameras
+    )
+    return lines
+
+
+def line_of(point: Point) -> str:
+    """A point as a line: what `parse` takes apart again."""
+    whole = INTEGERS.get(point.measurement, frozenset())
+    fields = ",".join(
+        f"{key}={_field(value, whole=key in whole)}" for key, value in sorted(point.fields.items())
+    )
+    return f"{_prefix(point.measurement, *point.tags.items())}{fields} {point.t}"
+
+
+def _field(value: FieldValue, *, whole: bool) -> str:
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, str):
+        return text(value)
+    return f"{int(value)}i" if whole else repr(float(value))
+
+
+class LineRefusedError(ValueError):
+    """A line is no line protocol."""
+
+
+def parse(line: str) -> Point:
+    """Take a line apart; raises `LineRefusedError`."""
+    parts = list(_split(line, " "))
+    if len(parts) != 3:
+        raise LineRefusedError(f"{len(parts)} parts, not measurement, fields and time")
+    head, *tags = _split(parts[0], ",")
+    try:
+        stamp = int(parts[2])
+        fields = {k: _value(v) for k, v in (_pair(f) for f in _split(parts[1], ","))}
+        named = {k: _plain(v) for k, v in (_pair(t) for t in tags)}
+    except ValueError as error:
+        raise LineRefusedError(str(error)) from error
+    return Point(measurement=_plain(head), tags=named, t=stamp, fields=fields)
+
+
+def _split(line: str, at: str) -> Iterator[str]:
+    """Cut at `at` where it is neither escaped nor within quotes."""
+    begin, index, quoted = 0, 0, False
+    while index < len(line):
+        sign = line[index]
+        if sign == "\\":
+            index += 1
+        elif sign == '"':
+            quoted = not quoted
+        elif sign == at and not quoted:
+            yield line[begin:index]
+            begin = index + 1
+        index += 1
+    yield line[begin:]
+
+
+def _pair(part: str) -> tuple[str, str]:
+    key, *rest = _split(part, "=")
+    if not key or not rest or not rest[0]:
+        raise LineRefusedError(f"{part!r} is no key=value")
+    return _plain(key), part[len(key) + 1 :]
+
+
+def _plain(value: str) -> str:
+    for sign in (",", "=", " "):
+        value = value.replace("\\" + sign, sign)
+    return value
+
+
+def _value(value: str) -> FieldValue:
+    if value.startswith('"') and value.endswith('"') and len(value) > 1:
+        return value[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+    if value in ("t", "T", "true", "True", "TRUE"):
+        return True
+    if value in ("f", "F", "false", "False", "FALSE"):
+        return False
+    return int(value[:-1]) if value.endswith("i") else float(value)
