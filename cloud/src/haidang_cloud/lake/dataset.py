@@ -246,7 +246,7 @@ class Lake:
             engine.execute("SET enable_external_access = false")
             engine.execute("SET TimeZone = 'UTC'")
             if files:
-                engine.from_parquet(files).create_view(CAMERA_RECORD)  # type: ignore[arg-type]
+                engine.from_parquet(files).create_view(CAMERA_RECORD)
             else:
                 engine.from_arrow(_SCHEMA.empty_table()).create_view(CAMERA_RECORD)
             engine.execute("SET lock_configuration = true")

@@ -1,6 +1,6 @@
 """Rolls the archive into Parquet, each record exactly once, whatever dies in between.
 
-What was rolled is kept as ranges per spool; files, ranges and the place in the archive change in one
+What was rolled is kept as ranges per spool; files, ranges and place in the archive change in one
 transaction. A record that came twice, or that stands in two archives, is taken the first time.
 """
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import msgspec
 import sqlalchemy as sa
 
-from haidang_cloud.state import deadletter, dirty
+from haidang_cloud.state import deadletter, dirty, nodes
 from haidang_cloud.state.database import State
 from haidang_cloud.state.tables import ledger
 from haidang_protocols.wire.seqset import SeqSet
@@ -44,9 +44,10 @@ def commit(
     *,
     dead: Sequence[deadletter.Letter] = (),
     windows: Sequence[dirty.Window] = (),
+    births: Sequence[nodes.Born] = (),
     now_ns: int,
 ) -> dict[SpoolKey, SeqSet]:
-    """One transaction: merge what is stored, keep dead letters, mark windows.
+    """One transaction: merge what is stored, keep dead letters and births, mark windows.
 
     Returns each spool's whole set after the merge. Raises `StateUnavailableError`; then nothing is
     kept.
@@ -57,6 +58,7 @@ def commit(
             merged = _merge(state, connection, centre, stored, now_ns)
         deadletter.add(state, connection, dead)
         dirty.mark(state, connection, centre, windows, now_ns)
+        nodes.mark(state, connection, centre, births)
     return merged
 
 

@@ -32,6 +32,7 @@ HEARTBEAT_S = 10.0
 QUEUE_MAX = 40
 """Messages handed to paho and unconfirmed: twice what may be in flight, no more in its memory."""
 
+ALARM_ROOM = 500
 STALE_ALARM_NS = 600_000_000_000
 """An alarm older than this calls nobody to a camera; it still reaches the centre."""
 
@@ -283,7 +284,8 @@ class Publisher:
     def _send_class(self, cls: RecordClass, now_s: float) -> bool:
         """Send new records of a class; False when the window or the client's queue is full."""
         while True:
-            room = self._window.room()
+            # an alarm finds room though everything else waits for a centre that stores nothing
+            room = self._window.room() + (ALARM_ROOM if cls is RecordClass.ALARM else 0)
             if not room or self._session.queued() >= QUEUE_MAX:
                 return False
             after = self._after.get(cls, 0)

@@ -24,7 +24,7 @@ _NODE_UP = (
     NodeLeaf.SNAPSHOT,
 )
 _NODE_DOWN = (NodeLeaf.STORED, NodeLeaf.DESIRED, NodeLeaf.COMMAND)
-_INGEST_READS = (NodeLeaf.RECORDS, NodeLeaf.SNAPSHOT, NodeLeaf.HEARTBEAT, NodeLeaf.BIRTH)
+INGEST_READS = (NodeLeaf.RECORDS, NodeLeaf.SNAPSHOT, NodeLeaf.HEARTBEAT, NodeLeaf.BIRTH)
 _CONSOLE_READS = (NodeLeaf.BIRTH, NodeLeaf.STATE, NodeLeaf.HEARTBEAT, NodeLeaf.REPLY)
 
 
@@ -64,7 +64,7 @@ def node_acl(centre: str, site: str, node: str) -> tuple[Acl, ...]:
 
 def ingest_acl(centre: str) -> tuple[Acl, ...]:
     """Ingest shares the nodes' records, writes watermarks, tells staff while the state is down."""
-    reads = tuple(topics.node_filter(centre, leaf) for leaf in _INGEST_READS)
+    reads = tuple(topics.node_filter(centre, leaf) for leaf in INGEST_READS)
     return (
         *_reads(*reads, group=INGEST_GROUP),
         Acl(Verb.PUBLISH, topics.node_filter(centre, NodeLeaf.STORED)),

@@ -1,0 +1,208 @@
+"""The worker's MQTT 3.1.1 connection: a loop of our own, so that reading can pause.
+
+paho acknowledges only when told to (`manual_ack`), and only on the connection that a message came
+over: a packet id means nothing on the next one.
+"""
+
+import logging
+import os
+import select
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from haidang_cloud.errors import CloudConfigError
+
+log = logging.getLogger(__name__)
+
+RECONNECT_MAX_S = 5.0
+READS_PER_TURN = 256
+KEEPALIVE_S = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerSettings:
+    """The broker and this process's certificate; `plain` is for one on the same machine only."""
+
+    host: str
+    port: int = 8883
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    plain: bool = False
+
+
+def secure(client: mqtt.Client, settings: BrokerSettings) -> None:
+    """TLS 1.3 with our certificate; raises `CloudConfigError` when the files do not serve."""
+    if settings.plain:
+        return
+    if settings.ca is None or settings.cert is None or settings.key is None:
+        raise CloudConfigError("broker: ca, cert and key are needed (or plain: true on loopback)")
+    try:
+        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(settings.ca))
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.load_cert_chain(str(settings.cert), str(settings.key))
+    except (OSError, ssl.SSLError) as error:
+        raise CloudConfigError(
+            f"broker: certificate files {settings.ca}, {settings.cert}, {settings.key}: {error}"
+        ) from error
+    client.tls_set_context(context)
+
+
+class Connection:
+    """Runs in the thread that calls `turn`; `wake` may be called from any."""
+
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        *,
+        client_id: str,
+        will: tuple[str, bytes],
+        on_up: Callable[[], None],
+        on_message: Callable[[int, int, str, bytes], None],
+    ) -> None:
+        """`on_message(generation, packet id, topic, payload)` for each message."""
+        self._settings, self._on_up, self._on_message = settings, on_up, on_message
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            protocol=mqtt.MQTTv311,
+            clean_session=True,
+            manual_ack=True,
+        )
+        client.will_set(will[0], will[1], qos=1, retain=True)
+        secure(client, settings)
+        client.on_connect = self._connected
+        client.on_message = self._message
+        client.on_disconnect = self._disconnected
+        self._client = client
+        self._reading_fd, self._writing_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.generation = 0
+        self.up = False
+        self._again_s = 0.0
+        self._pause_s = 0.2
+        self._count = 0
+        self._misc_s = 0.0
+
+    def wake(self) -> None:
+        """End the current wait of `turn`."""
+        try:
+            os.write(self._writing_fd, b"x")
+        except BlockingIOError:
+            return  # it is full of wakes: one will do
+
+    def turn(self, timeout_s: float, *, read: bool) -> bool:
+        """One turn of the loop; with `read` false nothing is taken in. Returns whether it was."""
+        socket = self._client.socket()
+        if socket is None:
+            self._reconnect(timeout_s)
+            return False
+        readers: list[Any] = [self._reading_fd]
+        if read:
+            readers.append(socket)
+        writers = [socket] if self._client.want_write() else []
+        pending = read and isinstance(socket, ssl.SSLSocket) and socket.pending() > 0
+        ready, writable, _ = select.select(readers, writers, [], 0.0 if pending else timeout_s)
+        if self._reading_fd in ready:
+            os.read(self._reading_fd, 65536)
+        took = False
+        if pending or socket in ready:
+            took = self._read()
+        if writable:
+            self._client.loop_write()
+        now_s = time.monotonic()
+        if now_s - self._misc_s > 1.0:
+            self._misc_s = now_s
+            if not read:
+                # the broker's answer to our ping waits unread: paho would take that for silence
+                self._client._ping_t = 0.0  # noqa: SLF001
+            self._client.loop_misc()
+        return took
+
+    def _read(self) -> bool:
+        before = self._count
+        for _ in range(READS_PER_TURN):
+            count = self._count
+            if self._client.loop_read() != mqtt.MQTT_ERR_SUCCESS or self._count == count:
+                break
+        return self._count > before
+
+    def _reconnect(self, timeout_s: float) -> None:
+        now_s = time.monotonic()
+        if now_s < self._again_s:
+            select.select([self._reading_fd], [], [], min(timeout_s, self._again_s - now_s))
+            return
+        self._again_s = now_s + self._pause_s
+        self._pause_s = min(RECONNECT_MAX_S, self._pause_s * 2)
+        try:
+            self._client.connect(self._settings.host, self._settings.port, keepalive=KEEPALIVE_S)
+        except OSError as error:
+            log.warning("broker %s:%d: %s", self._settings.host, self._settings.port, error)
+
+    def subscribe(self, filters: Sequence[str]) -> None:
+        """Ask for messages at QoS 1."""
+        self._client.subscribe([(topic, 1) for topic in filters])
+
+    def unsubscribe(self, filters: Sequence[str]) -> None:
+        """Leave: the rest of the group takes over."""
+        self._client.unsubscribe(list(filters))
+
+    def ack(self, generation: int, packet: int) -> None:
+        """Acknowledge a message, unless the connection that it came over is gone."""
+        if packet and generation == self.generation and self.up:  # QoS 0 has no packet id
+            self._client.ack(packet, 1)
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Send at QoS 1."""
+        self._client.publish(topic, payload, qos=1, retain=retain)
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._client.disconnect()
+        for _ in range(20):
+            if self._client.socket() is None:
+                break
+            self.turn(0.05, read=True)
+        os.close(self._reading_fd)
+        os.close(self._writing_fd)
+
+    def _message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:  # noqa: ANN401
+        self._count += 1
+        # never keep paho's message object: it costs 100 µs and kilobytes each
+        self._on_message(self.generation, message.mid, message.topic, bytes(message.payload))
+
+    def _connected(
+        self,
+        _client: mqtt.Client,
+        _data: Any,  # noqa: ANN401  # paho's callback
+        _flags: mqtt.ConnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            log.error("the broker refused: %s", reason)
+            return
+        self.generation += 1
+        self.up = True
+        self._pause_s = 0.2
+        self._on_up()
+
+    def _disconnected(
+        self,
+        _client: mqtt.Client,
+        _data: Any,  # noqa: ANN401  # paho's callback
+        _flags: mqtt.DisconnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if self.up:
+            log.warning("broker: %s", reason)
+        self.up = False

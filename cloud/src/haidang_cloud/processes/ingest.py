@@ -1,0 +1,46 @@
+"""`haidang cloud ingest`: one worker of the shared group."""
+
+from pathlib import Path
+
+from haidang_cloud.blobs import Blobs
+from haidang_cloud.ingest import Directory, IngestWorker, WorkerSettings
+from haidang_cloud.ingest.writer import Stores
+from haidang_cloud.lake import Archive
+from haidang_cloud.processes import running
+from haidang_cloud.processes.catalogue import InForce
+from haidang_cloud.processes.config import broker_of, load_config, series_of, state_of
+from haidang_cloud.timeseries.projection import ensure_buckets
+from haidang_protocols.wire.names import check_name
+
+DAY_NS = 86_400 * 10**9
+
+
+def run(config_path: Path, *, worker: str, verbose: bool = False) -> int:
+    """Run until SIGTERM."""
+    running.log_to_stderr(verbose=verbose)
+    config = load_config(config_path)
+    check_name(worker, what="worker")
+    state = state_of(config)
+    series = series_of(config)
+    in_force = InForce(state, config, Directory)
+    ensure_buckets(series, in_force.current().catalogue)
+    archive = Archive(Path(config.lake) / "archive", worker=worker)
+    stores = Stores(
+        centre=config.centre,
+        state=state,
+        series=series,
+        archive=archive,
+        blobs=Blobs(Path(config.blobs), state, centre=config.centre),
+        keep_pictures_ns=config.snapshot_days * DAY_NS,
+    )
+    settings = WorkerSettings(name=worker, broker=broker_of(config))
+    ingest = IngestWorker(settings, stores, in_force.current)
+    running.on_signal(ingest.stop)
+    try:
+        ingest.run()
+    finally:
+        archive.close()
+        in_force.close()
+        series.close()
+        state.close()
+    return 0

@@ -1,0 +1,55 @@
+"""The centre's databases, both kinds."""
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from haidang_cloud.state import State, open_state
+from haidang_cloud.timeseries import Influx, InfluxSettings, SqliteSeries, TimeSeries
+from servers import start
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def state_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database, of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'state.sqlite'}"
+    server: start.Postgres = request.getfixturevalue("postgres")
+    name = f"t{secrets.token_hex(6)}"
+    plain = server.url.replace("+psycopg", "")
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return server.url.rpartition("/")[0] + f"/{name}"
+
+
+@pytest.fixture
+def state(state_url: str) -> Iterator[State]:
+    """An empty database with its schema."""
+    opened = open_state(state_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("influx", marks=pytest.mark.influx)])
+def series(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TimeSeries]:
+    """Empty time series, of each kind."""
+    opened: TimeSeries
+    if request.param == "sqlite":
+        opened = SqliteSeries(tmp_path / "series.sqlite")
+    else:
+        server: start.Influx = request.getfixturevalue("influx")
+        opened = Influx(InfluxSettings(url=server.url, org=server.org, token=server.token))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def bucket(series: TimeSeries) -> Iterator[str]:
+    """A bucket of one's own."""
+    name = f"test-{secrets.token_hex(6)}"
+    series.ensure(name)
+    yield name
+    series.drop(name)
