@@ -159,7 +159,12 @@ TAG = TEXT.filter(lambda value: value and not value.endswith("\\") and "\\" not 
 def test_lines_are_taken_apart_as_they_were_put_together(
     tags: dict[str, str], numbers: float, words: str, flag: bool, whole: int, t: int
 ) -> None:
-    fields = {"score": numbers, "rule": words, "alarm": flag, "track": whole}
+    fields: dict[str, float | int | bool | str] = {
+        "score": numbers,
+        "rule": words,
+        "alarm": flag,
+        "track": whole,
+    }
     point = Point(measurement="event", tags=tags, t=t, fields=fields)
     assert parse(line_of(point)) == point
 

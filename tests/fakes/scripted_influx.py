@@ -1,4 +1,4 @@
-"""InfluxDB's HTTP boundary with a script: what it answers to each write, before or after storing."""
+"""InfluxDB's HTTP boundary with a script: its answer to each write, before or after storing."""
 
 import threading
 import urllib.parse

@@ -200,6 +200,9 @@ def postgres(bin_folder: Path, folder: Path) -> Postgres:
     log = folder.parent / f"{folder.name}.log"
     server = Server(command, port, log)
     server.start()
+    ready = [str(bin_folder / "pg_isready"), "-h", "127.0.0.1", "-p", str(port), "-q"]
+    # it listens before it lets anybody in
+    wait_until(lambda: subprocess.run(ready, check=False).returncode == 0, what="PostgreSQL")
     url = f"postgresql+psycopg://haidang@127.0.0.1:{port}/postgres"
     return Postgres(server, url)
 

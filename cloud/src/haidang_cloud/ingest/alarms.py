@@ -1,4 +1,4 @@
-"""Alarms into the outbox on receipt, by themselves; straight to staff while the database is down."""
+"""Alarms into the outbox on receipt; straight to staff while the database is down."""
 
 import logging
 import queue
@@ -72,7 +72,7 @@ class AlarmDesk:
         except StateUnavailableError as error:
             for record, event in job.events:
                 if record not in told:
-                    log.error("%s; alarm %s is told to staff directly", error, record)
+                    log.warning("%s; alarm %s is told to staff directly", error, record)
                     self._tell(record, event)
                     self._told.append(record)
             return False

@@ -14,9 +14,10 @@ def take(state: State, name: str, holder: str, *, now_ns: int, for_ns: int) -> b
                 index_elements=["name"],
                 set_={"holder": holder, "until_ns": now_ns + for_ns},
                 where=free,
-            )
+            ).returning(lease.c.name)
         )
-    return done.rowcount == 1
+        # a driver's row count says nothing dependable of an upsert; a returned row does
+        return done.first() is not None
 
 
 def give_back(state: State, name: str, holder: str) -> None:

@@ -184,27 +184,29 @@ class LineRefusedError(ValueError):
 
 def parse(line: str) -> Point:
     """Take a line apart; raises `LineRefusedError`."""
-    parts = list(_split(line, " "))
-    if len(parts) != 3:
-        raise LineRefusedError(f"{len(parts)} parts, not measurement, fields and time")
-    head, *tags = _split(parts[0], ",")
+    # a quote quotes in fields only; in a tag it is a sign as any other
+    series = next(_split(line, " ", quotes=False))
+    parts = list(_split(line[len(series) + 1 :], " "))
+    if len(parts) != 2:
+        raise LineRefusedError(f"{len(parts) + 1} parts, not measurement, fields and time")
+    head, *tags = _split(series, ",", quotes=False)
     try:
-        stamp = int(parts[2])
-        fields = {k: _value(v) for k, v in (_pair(f) for f in _split(parts[1], ","))}
-        named = {k: _plain(v) for k, v in (_pair(t) for t in tags)}
+        stamp = int(parts[1])
+        fields = {k: _value(v) for k, v in (_pair(f) for f in _split(parts[0], ","))}
+        named = {k: _plain(v) for k, v in (_pair(t, quotes=False) for t in tags)}
     except ValueError as error:
         raise LineRefusedError(str(error)) from error
     return Point(measurement=_plain(head), tags=named, t=stamp, fields=fields)
 
 
-def _split(line: str, at: str) -> Iterator[str]:
-    """Cut at `at` where it is neither escaped nor within quotes."""
+def _split(line: str, at: str, *, quotes: bool = True) -> Iterator[str]:
+    """Cut at `at` where it is neither escaped nor, with `quotes`, within quotes."""
     begin, index, quoted = 0, 0, False
     while index < len(line):
         sign = line[index]
         if sign == "\\":
             index += 1
-        elif sign == '"':
+        elif sign == '"' and quotes:
             quoted = not quoted
         elif sign == at and not quoted:
             yield line[begin:index]
@@ -213,8 +215,8 @@ def _split(line: str, at: str) -> Iterator[str]:
     yield line[begin:]
 
 
-def _pair(part: str) -> tuple[str, str]:
-    key, *rest = _split(part, "=")
+def _pair(part: str, *, quotes: bool = True) -> tuple[str, str]:
+    key, *rest = _split(part, "=", quotes=quotes)
     if not key or not rest or not rest[0]:
         raise LineRefusedError(f"{part!r} is no key=value")
     return _plain(key), part[len(key) + 1 :]
