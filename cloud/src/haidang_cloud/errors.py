@@ -26,3 +26,16 @@ class StoreMisconfiguredError(HaidangError):
 
 class LakeError(HaidangError):
     """The lake cannot be written or read."""
+
+
+class RefusedError(UserError):
+    """A person asked for what may not be; `reason` is a word that programs read."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        """Keep both."""
+        super().__init__(message)
+        self.reason = reason
+
+
+class AuditBrokenError(HaidangError):
+    """The audit log is not what was written."""

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from haidang_cloud.broker import BrokerSettings, Connection
 from haidang_cloud.ingest.alarms import AlarmDesk
-from haidang_cloud.ingest.connection import BrokerSettings, Connection
 from haidang_cloud.ingest.judge import NO_SEQS, Directory, Judge
 from haidang_cloud.ingest.writer import Batch, Stores, Writer
 from haidang_cloud.state.deadletter import Letter

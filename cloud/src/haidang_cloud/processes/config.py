@@ -7,8 +7,8 @@ import yaml
 from msgspec import Meta, Struct, inspect
 from msgspec.structs import replace
 
+from haidang_cloud.broker import BrokerSettings
 from haidang_cloud.errors import CloudConfigError
-from haidang_cloud.ingest.connection import BrokerSettings
 from haidang_cloud.state.database import State, open_state
 from haidang_cloud.timeseries import Influx, InfluxSettings, SqliteSeries, TimeSeries
 from haidang_protocols.catalogue.reader import Reader

@@ -220,7 +220,11 @@ case = sa.Table(
     _flag("delayed"),
     _flag("synced"),
     _flag("snapshot"),
+    _text("box"),
+    _text("note"),
     _number("version"),
+    _number("told_version"),
+    _ns("changed_ns"),
 )
 sa.Index("ix_case_open", case.c.centre, case.c.state, case.c.raised_ns)
 sa.Index("ix_case_event", case.c.centre, case.c.node, case.c.event)
@@ -236,6 +240,9 @@ case_step = sa.Table(
     _text("from_state"),
     _text("to_state"),
     _text("note"),
+    # an answer that comes twice is one step
+    _text("answer_id"),
+    sa.UniqueConstraint("case", "answer_id"),
 )
 blob = sa.Table(
     "blob",

@@ -11,7 +11,6 @@ from haidang_protocols.wire import topics
 from haidang_protocols.wire.topics import NodeLeaf
 
 INGEST_GROUP = "ingest"
-WORKER_GROUP = "worker"
 
 _NODE_UP = (
     NodeLeaf.RECORDS,
@@ -74,10 +73,10 @@ def ingest_acl(centre: str) -> tuple[Acl, ...]:
 
 
 def worker_acl(centre: str) -> tuple[Acl, ...]:
-    """The worker tells cases to staff and takes their answers."""
+    """Each worker tells cases and takes answers: none may wait in the queue of one that is gone."""
     return (
         Acl(Verb.PUBLISH, topics.case_filter(centre)),
-        *_reads(topics.answer_filter(centre), group=WORKER_GROUP),
+        *_reads(topics.answer_filter(centre)),
     )
 
 

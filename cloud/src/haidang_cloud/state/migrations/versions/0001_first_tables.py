@@ -89,7 +89,11 @@ def upgrade() -> None:
         sa.Column("delayed", sa.Boolean(), nullable=False),
         sa.Column("synced", sa.Boolean(), nullable=False),
         sa.Column("snapshot", sa.Boolean(), nullable=False),
+        sa.Column("box", sa.Text(), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("told_version", sa.BigInteger(), nullable=False),
+        sa.Column("changed_ns", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_case")),
     )
     with op.batch_alter_table("case", schema=None) as batch_op:
@@ -282,11 +286,13 @@ def upgrade() -> None:
         sa.Column("from_state", sa.Text(), nullable=False),
         sa.Column("to_state", sa.Text(), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("answer_id", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
             ["case"],
             ["case.id"],
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_case_step")),
+        sa.UniqueConstraint("case", "answer_id", name=op.f("uq_case_step_case_answer_id")),
     )
     with op.batch_alter_table("case_step", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_case_step_case"), ["case"], unique=False)

@@ -1,4 +1,4 @@
-"""The worker's MQTT 3.1.1 connection: a loop of our own, so that reading can pause.
+"""An MQTT 3.1.1 connection: a loop of our own, so that reading can pause.
 
 paho acknowledges only when told to (`manual_ack`), and only on the connection that a message came
 over: a packet id means nothing on the next one.
