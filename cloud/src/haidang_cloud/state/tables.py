@@ -115,6 +115,14 @@ archive_file = sa.Table(
     _text("name", primary_key=True),
     _number("offset"),
 )
+progress = sa.Table(
+    "progress",
+    metadata,
+    # up to which time a job that goes by time has done its work
+    _text("centre", primary_key=True),
+    _text("name", primary_key=True),
+    _ns("at_ns"),
+)
 lease = sa.Table(
     "lease",
     metadata,
@@ -222,11 +230,22 @@ case = sa.Table(
     _flag("snapshot"),
     _text("box"),
     _text("note"),
+    # a teller claims a version for a while; told is what the broker has confirmed
     _number("version"),
+    _number("telling_version"),
+    _ns("telling_until_ns"),
     _number("told_version"),
     _ns("changed_ns"),
 )
 sa.Index("ix_case_open", case.c.centre, case.c.state, case.c.raised_ns)
+_untold = case.c.told_version < case.c.version
+sa.Index(
+    "ix_case_untold",
+    case.c.centre,
+    case.c.changed_ns,
+    sqlite_where=_untold,
+    postgresql_where=_untold,
+)
 sa.Index("ix_case_event", case.c.centre, case.c.node, case.c.event)
 case_step = sa.Table(
     "case_step",
@@ -244,6 +263,22 @@ case_step = sa.Table(
     _text("answer_id"),
     sa.UniqueConstraint("case", "answer_id"),
 )
+case_answer = sa.Table(
+    "case_answer",
+    metadata,
+    # the hash of what was sent: each worker gets every answer, one takes it
+    _text("id", primary_key=True),
+    _text("centre"),
+    _text("case"),
+    _text("scope"),
+    _text("kind"),
+    _text("actor"),
+    _text("note"),
+    _ns("received_ns"),
+    _text("outcome"),
+    _text("reason"),
+)
+sa.Index("ix_case_answer_outcome", case_answer.c.centre, case_answer.c.outcome)
 blob = sa.Table(
     "blob",
     metadata,

@@ -92,6 +92,8 @@ def upgrade() -> None:
         sa.Column("box", sa.Text(), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("telling_version", sa.BigInteger(), nullable=False),
+        sa.Column("telling_until_ns", sa.BigInteger(), nullable=False),
         sa.Column("told_version", sa.BigInteger(), nullable=False),
         sa.Column("changed_ns", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_case")),
@@ -99,6 +101,30 @@ def upgrade() -> None:
     with op.batch_alter_table("case", schema=None) as batch_op:
         batch_op.create_index("ix_case_event", ["centre", "node", "event"], unique=False)
         batch_op.create_index("ix_case_open", ["centre", "state", "raised_ns"], unique=False)
+        batch_op.create_index(
+            "ix_case_untold",
+            ["centre", "changed_ns"],
+            unique=False,
+            sqlite_where=sa.text("told_version < version"),
+            postgresql_where=sa.text("told_version < version"),
+        )
+
+    op.create_table(
+        "case_answer",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("centre", sa.Text(), nullable=False),
+        sa.Column("case", sa.Text(), nullable=False),
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("received_ns", sa.BigInteger(), nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_case_answer")),
+    )
+    with op.batch_alter_table("case_answer", schema=None) as batch_op:
+        batch_op.create_index("ix_case_answer_outcome", ["centre", "outcome"], unique=False)
 
     op.create_table(
         "catalogue_version",
@@ -209,6 +235,13 @@ def upgrade() -> None:
         sa.Column("expires_ns", sa.BigInteger(), nullable=False),
         sa.Column("used_ns", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_one_time_link")),
+    )
+    op.create_table(
+        "progress",
+        sa.Column("centre", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("at_ns", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("centre", "name", name=op.f("pk_progress")),
     )
     op.create_table(
         "outbox",
@@ -338,6 +371,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_outbox_waiting")
 
     op.drop_table("outbox")
+    op.drop_table("progress")
     op.drop_table("one_time_link")
     op.drop_table("node")
     op.drop_table("ledger")
@@ -348,10 +382,15 @@ def downgrade() -> None:
     op.drop_table("dead_letter")
     op.drop_table("catalogue_version")
     with op.batch_alter_table("case", schema=None) as batch_op:
+        batch_op.drop_index("ix_case_untold")
         batch_op.drop_index("ix_case_open")
         batch_op.drop_index("ix_case_event")
 
     op.drop_table("case")
+    with op.batch_alter_table("case_answer", schema=None) as batch_op:
+        batch_op.drop_index("ix_case_answer_outcome")
+
+    op.drop_table("case_answer")
     op.drop_table("blob_access")
     with op.batch_alter_table("blob", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_blob_sha256"))
