@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from haidang_protocols.wire.errors import MessageRefusedError
 from haidang_protocols.wire.names import SPOOL_PATTERN, RecordId, case_id_of
-from haidang_protocols.wire.records import Box, Count, Event, RuleKind, TimeNs
+from haidang_protocols.wire.records import NUL, Box, Count, Event, RuleKind, TimeNs
 from haidang_protocols.wire.topics import Severity
 
 MESSAGE_VERSION = 1
@@ -192,6 +192,8 @@ def encode(message: Message) -> bytes:
 def decode(payload: bytes, kind: type[_M]) -> _M:
     """Read a small message; raises `MessageRefusedError` (malformed, version)."""
     name = kind.__name__
+    if NUL in payload:
+        raise MessageRefusedError("malformed", f"{name}: a text holds the character NUL")
     try:
         message = msgspec.json.decode(payload, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -21,11 +21,17 @@ BATCH_BYTES_MAX = 64 * 1024
 MESSAGE_BYTES_MAX = 256 * 1024
 """A larger message is refused by the broker, and by ingest should one arrive all the same."""
 
+INT64_MAX = 2**63 - 1
+"""Databases, line protocol and Parquet hold no larger number: one that is larger is malformed."""
+
+NUL = b"\\u0000"
+"""How JSON spells the one character that no database keeps in a text."""
+
 Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
 Unit = Annotated[float, Meta(ge=0.0, le=1.0)]
-Count = Annotated[int, Meta(ge=0)]
-Seq = Annotated[int, Meta(ge=1)]
-TimeNs = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0, le=INT64_MAX)]
+Seq = Annotated[int, Meta(ge=1, le=INT64_MAX)]
+TimeNs = Annotated[int, Meta(ge=0, le=INT64_MAX)]
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 as shares of the picture's width and height."""
 
@@ -100,7 +106,7 @@ class Event(_Record, tag="event", frozen=True, kw_only=True):
     alarm: bool = False
     zone: str = ""
     cls: str = ""
-    track: int | None = None
+    track: Count | None = None
     score: Unit | None = None
     box: Box | None = None
     count: Count | None = None
@@ -183,6 +189,8 @@ def encode_record(record: Record) -> bytes:
 
 def decode_record(payload: bytes | Raw) -> Record:
     """Read one record; raises `MessageRefusedError` (malformed)."""
+    if NUL in bytes(payload):
+        raise MessageRefusedError("malformed", "record: a text holds the character NUL")
     try:
         return _RECORD_DECODER.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
