@@ -1,1 +1,1 @@
-"""Trust, enrolment and care of thousands of nodes."""
+"""Trust, enrolment and care of nodes: who is who, and what the broker lets them do."""

@@ -80,6 +80,21 @@ def worker_acl(centre: str) -> tuple[Acl, ...]:
     )
 
 
+def bridge_acl(centre: str, site: str, scopes: tuple[str, ...] = ()) -> tuple[Acl, ...]:
+    """A site's broker speaks for its site's nodes and carries the cases of `scopes` to its guards.
+
+    The lines are the centre's view: what it publishes is what goes up, what it receives comes down.
+    """
+    up = (topics.node_filter(centre, leaf, site=site) for leaf in _NODE_UP)
+    down = (topics.node_filter(centre, leaf, site=site) for leaf in _NODE_DOWN)
+    cases = (topics.case_filter(centre, scope) for scope in scopes)
+    answers = (topics.answer_filter(centre, scope) for scope in scopes)
+    return (
+        *(Acl(Verb.PUBLISH, f) for f in (*up, *answers)),
+        *_reads(*down, topics.ingest_filter(centre), *cases),
+    )
+
+
 def console_acl(centre: str) -> tuple[Acl, ...]:
     """The console watches nodes and cases, and sends commands."""
     reads = (topics.node_filter(centre, leaf) for leaf in _CONSOLE_READS)
