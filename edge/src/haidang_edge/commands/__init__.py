@@ -1,0 +1,1 @@
+"""The node's commands; each module holds one, and loads what is heavy only when it runs."""

@@ -1,0 +1,24 @@
+"""Manifests of models that Haidang knows by their SHA-256, so that nobody has to write one."""
+
+from collections.abc import Iterator
+from importlib.resources import files
+
+from haidang_edge.detect.manifest import Manifest, read_manifest
+
+
+def find(sha256: str) -> str | None:
+    """The text of the manifest for the file of that SHA-256."""
+    return next((text for text, manifest in _all() if manifest.sha256 == sha256), None)
+
+
+def names() -> tuple[str, ...]:
+    """The models that need no manifest."""
+    return tuple(manifest.name for _, manifest in _all())
+
+
+def _all() -> Iterator[tuple[str, Manifest]]:
+    folder = files(__package__)
+    for entry in sorted(folder.iterdir(), key=lambda e: e.name):
+        if entry.name.endswith(".yaml"):
+            text = entry.read_text(encoding="utf-8")
+            yield text, read_manifest(text, file=entry.name)
