@@ -71,8 +71,6 @@ def redact(
     try:
         x0, y0, x1, y1 = _inner(crop, picture)
         region = picture[y0:y1, x0:x1]
-        if not region.size:
-            raise ValueError("no whole pixel is in it")
         shown = _hidden(region, _block(picture, crop, withheld))
         visible = np.zeros(picture.shape[:2], bool)
         for left, top, right, bottom in (_inner(box, picture) for box in released):
@@ -100,6 +98,8 @@ def _block(picture: Pixels, crop: Box, withheld: Iterable[Box]) -> int:
 
 def _hidden(region: Pixels, block: int) -> Pixels:
     """Every block as its mean; the blocks at the right and lower edge may be smaller."""
+    if not region.size:
+        raise ValueError("no whole pixel is in it")
     rows = np.arange(0, region.shape[0], block)
     columns = np.arange(0, region.shape[1], block)
     sums = np.add.reduceat(np.add.reduceat(region.astype(np.uint32), rows, 0), columns, 1)
