@@ -123,7 +123,7 @@ def test_an_alarm_is_in_the_outbox_once_and_the_bell_rings(state: State) -> None
         ringing.join()
     outbox.add(state, [alarm("a")])
     with state.write() as connection:
-        found = outbox.waiting(connection, "c", lock=state.postgres)
+        found = outbox.waiting(connection, "c")
         assert [one.record_id for one in found] == ["a", "b"]
         outbox.consumed(connection, [found[0].id], 3)
     with state.read() as connection:

@@ -1,5 +1,6 @@
 """Files by SHA-256, a row for each, an access log; retention removes the file and keeps the row."""
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -11,6 +12,8 @@ import sqlalchemy as sa
 from haidang_cloud.errors import LakeError
 from haidang_cloud.state.database import State
 from haidang_cloud.state.tables import blob, blob_access
+
+_LOCK = 0x626C_6F62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +48,11 @@ class Blobs:
         media_type: str = "image/jpeg",
         purpose: str = "snapshot",
     ) -> str:
-        """Keep a picture for a record, synced; the same one again is nothing new.
+        """Keep a picture for a record, synced; the first one of a record stands.
 
         Returns its SHA-256; raises `LakeError` when it cannot be written.
         """
         digest = hashlib.sha256(content).hexdigest()
-        self._write(digest, content)
         row = {
             "centre": self._centre,
             "record": record,
@@ -63,8 +65,22 @@ class Blobs:
             "expires_ns": now_ns + keep_ns,
         }
         with self._state.write() as connection:
-            connection.execute(self._state.insert(blob).values(row).on_conflict_do_nothing())
+            self._lock(connection, digest)
+            added = connection.execute(
+                self._state.insert(blob)
+                .values(row)
+                .on_conflict_do_nothing()
+                .returning(blob.c.record)
+            )
+            if added.first() is not None:
+                self._write(digest, content)
         return digest
+
+    def _lock(self, connection: sa.Connection, digest: str) -> None:
+        """Nobody removes a file while somebody else gives it one more row."""
+        if self._state.postgres:
+            key = int(digest[:8], 16) - 2**31
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK, key)))
 
     def find(self, record: str) -> Blob | None:
         """A record's picture, without looking at it."""
@@ -100,7 +116,10 @@ class Blobs:
                     why=why,
                 )
             )
-        content = self._path(found.sha256).read_bytes()
+        try:
+            content = self._path(found.sha256).read_bytes()
+        except OSError as error:
+            raise LakeError(f"picture of {record}: {error.strerror or error}") from error
         if hashlib.sha256(content).hexdigest() != found.sha256:
             raise LakeError(f"picture of {record} is not what was stored: its hash has changed")
         return content
@@ -116,18 +135,20 @@ class Blobs:
             over = connection.execute(wanted).all()
         for row in over:
             with self._state.write() as connection:
+                self._lock(connection, row.sha256)
                 connection.execute(
                     blob.update()
                     .where(blob.c.centre == self._centre, blob.c.record == row.record)
                     .values(deleted_ns=now_ns)
                 )
                 kept = connection.execute(
-                    sa.select(sa.func.count())
-                    .select_from(blob)
+                    sa.select(blob.c.record)
                     .where(blob.c.sha256 == row.sha256, blob.c.deleted_ns.is_(None))
-                ).scalar()
-            if not kept:
-                self._path(row.sha256).unlink(missing_ok=True)
+                    .limit(1)
+                ).first()
+                if kept is None:
+                    # before the transaction ends: should it fail, the row still asks for it
+                    self._path(row.sha256).unlink(missing_ok=True)
         return len(over)
 
     def _path(self, digest: str) -> Path:
@@ -151,5 +172,6 @@ class Blobs:
             finally:
                 os.close(folder)
         except OSError as error:
-            fresh.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                fresh.unlink()
             raise LakeError(f"picture {path}: {error.strerror or error}") from error

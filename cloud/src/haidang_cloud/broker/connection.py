@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 
 RECONNECT_MAX_S = 5.0
 READS_PER_TURN = 256
-KEEPALIVE_S = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +37,7 @@ class BrokerSettings:
     cert: Path | None = None
     key: Path | None = None
     plain: bool = False
+    keepalive_s: int = 30
 
 
 def secure(client: mqtt.Client, settings: BrokerSettings) -> None:
@@ -65,23 +65,38 @@ class Connection:
         settings: BrokerSettings,
         *,
         client_id: str,
-        will: tuple[str, bytes],
         on_up: Callable[[], None],
         on_message: Callable[[int, int, str, bytes], None],
+        on_published: Callable[[int], None] = lambda _: None,
+        will: tuple[str, bytes] | None = None,
+        clean: bool = True,
     ) -> None:
-        """`on_message(generation, packet id, topic, payload)` for each message."""
+        """Prepare; the first `turn` connects.
+
+        Args:
+            settings: the broker.
+            client_id: who we are; with `clean` false the same one finds its session again.
+            on_up: called at each connection; subscribes.
+            on_message: called with generation, packet id, topic and payload of each message.
+            on_published: called with what `publish` returned, once the broker has the message.
+            will: topic and payload that the broker publishes, retained, should we vanish.
+            clean: whether the broker forgets our subscriptions and what waits when we leave.
+        """
         self._settings, self._on_up, self._on_message = settings, on_up, on_message
+        self._on_published = on_published
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
             protocol=mqtt.MQTTv311,
-            clean_session=True,
+            clean_session=clean,
             manual_ack=True,
         )
-        client.will_set(will[0], will[1], qos=1, retain=True)
+        if will is not None:
+            client.will_set(will[0], will[1], qos=1, retain=True)
         secure(client, settings)
         client.on_connect = self._connected
         client.on_message = self._message
+        client.on_publish = self._published
         client.on_disconnect = self._disconnected
         self._client = client
         self._reading_fd, self._writing_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -90,10 +105,13 @@ class Connection:
         self._again_s = 0.0
         self._pause_s = 0.2
         self._count = 0
+        self._resting = False
         self._misc_s = 0.0
 
     def wake(self) -> None:
-        """End the current wait of `turn`."""
+        """End the current wait of `turn`; once closed there is none."""
+        if self._writing_fd < 0:
+            return
         try:
             os.write(self._writing_fd, b"x")
         except BlockingIOError:
@@ -127,11 +145,17 @@ class Connection:
             self._client.loop_misc()
         return took
 
+    def rest(self) -> None:
+        """Called from `on_message`: take in no more in this turn."""
+        self._resting = True
+
     def _read(self) -> bool:
-        before = self._count
+        before, self._resting = self._count, False
         for _ in range(READS_PER_TURN):
             count = self._count
             if self._client.loop_read() != mqtt.MQTT_ERR_SUCCESS or self._count == count:
+                break
+            if self._resting:
                 break
         return self._count > before
 
@@ -143,7 +167,9 @@ class Connection:
         self._again_s = now_s + self._pause_s
         self._pause_s = min(RECONNECT_MAX_S, self._pause_s * 2)
         try:
-            self._client.connect(self._settings.host, self._settings.port, keepalive=KEEPALIVE_S)
+            self._client.connect(
+                self._settings.host, self._settings.port, keepalive=self._settings.keepalive_s
+            )
         except OSError as error:
             log.warning("broker %s:%d: %s", self._settings.host, self._settings.port, error)
 
@@ -160,9 +186,9 @@ class Connection:
         if packet and generation == self.generation and self.up:  # QoS 0 has no packet id
             self._client.ack(packet, 1)
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        """Send at QoS 1."""
-        self._client.publish(topic, payload, qos=1, retain=retain)
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
+        """Send at QoS 1, again after a reconnection if need be; `on_published` gets the number."""
+        return self._client.publish(topic, payload, qos=1, retain=retain).mid
 
     def close(self) -> None:
         """Leave the broker."""
@@ -171,13 +197,25 @@ class Connection:
             if self._client.socket() is None:
                 break
             self.turn(0.05, read=True)
-        os.close(self._reading_fd)
-        os.close(self._writing_fd)
+        reading, writing = self._reading_fd, self._writing_fd
+        self._reading_fd = self._writing_fd = -1
+        os.close(reading)
+        os.close(writing)
 
     def _message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:  # noqa: ANN401
         self._count += 1
         # never keep paho's message object: it costs 100 µs and kilobytes each
         self._on_message(self.generation, message.mid, message.topic, bytes(message.payload))
+
+    def _published(
+        self,
+        _client: mqtt.Client,
+        _data: Any,  # noqa: ANN401  # paho's callback
+        number: int,
+        _reason: ReasonCode,
+        _properties: Properties,
+    ) -> None:
+        self._on_published(number)
 
     def _connected(
         self,

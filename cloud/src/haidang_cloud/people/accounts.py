@@ -6,6 +6,7 @@ are 256 random bits, a slow hash would add nothing).
 
 import hashlib
 import secrets
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,16 +17,21 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from haidang_cloud.errors import RefusedError
 from haidang_cloud.people import audit
+from haidang_cloud.people.rights import Rights
 from haidang_cloud.state.database import State
 from haidang_cloud.state.tables import api_token, one_time_link, person, person_grant, session
 from haidang_protocols.catalogue import Catalogue
-from haidang_protocols.catalogue.model import Grant, Right, ScopeKind
+from haidang_protocols.catalogue.model import Grant, Right
 from haidang_protocols.wire.names import check_name
 
 SESSION_NS = 12 * 3600 * 10**9
 LINK_NS = 24 * 3600 * 10**9
 PASSWORD_MIN = 10
 PASSWORD_MAX = 256
+HASHES_AT_ONCE = 2
+FIRST = "first"
+PASSWORD = "password"  # noqa: S105  # what a link is for
+UNKNOWN = "unknown"
 FROM_CATALOGUE = "catalogue"
 BY_HAND = "hand"
 
@@ -51,6 +57,14 @@ class Token:
     revoked_ns: int | None
 
 
+def _managing_role(catalogue: Catalogue) -> str:
+    """Of the roles that may manage people, the one with most rights."""
+    managing = [role for role in catalogue.roles if Right.PEOPLE_MANAGE in role.rights]
+    if not managing:
+        raise RefusedError("catalogue", "the catalogue has no role with people.manage")
+    return max(managing, key=lambda role: len(role.rights)).id
+
+
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
@@ -62,49 +76,26 @@ class Accounts:
         """Use `state`; `hasher` decides what a guess costs."""
         self._state, self._centre = state, centre
         self._hasher = hasher or PasswordHasher()
-        # somebody who is not there must cost as much time as a wrong password
-        self._nobody = self._hasher.hash(secrets.token_urlsafe())
+        # each guess takes 64 MiB: many at once must not take the machine
+        self._hashing = threading.BoundedSemaphore(HASHES_AT_ONCE)
+        self._nobody = ""
 
-    # --- the first administrator ------------------------------------------------------------
+    # --- one-time links ---------------------------------------------------------------------
 
     def has_manager(self, catalogue: Catalogue) -> bool:
-        """Whether somebody can log in who may manage people."""
-        managing = {r.id for r in catalogue.roles if Right.PEOPLE_MANAGE in r.rights}
-        wanted = (
-            sa.select(person.c.id)
-            .join(person_grant, person_grant.c.person == person.c.id)
-            .where(
-                person.c.centre == self._centre,
-                person.c.active,
-                person.c.password_hash.is_not(None),
-                person_grant.c.role.in_(managing),
-            )
-            .limit(1)
+        """Whether somebody can log in who may manage the people of the whole centre."""
+        rights = Rights(catalogue)
+        wanted = sa.select(person).where(
+            person.c.centre == self._centre, person.c.active, person.c.password_hash.is_not(None)
         )
         with self._state.read() as connection:
-            return connection.execute(wanted).first() is not None
+            rows = connection.execute(wanted).all()
+        return any(rights.everywhere(self._whole(row).grants, Right.PEOPLE_MANAGE) for row in rows)
 
     def first_link(self, *, now_ns: int) -> str:
         """A secret that makes the first administrator, once, within a day; older ones end."""
-        secret = secrets.token_urlsafe(32)
         with self._state.write() as connection:
-            connection.execute(
-                one_time_link.delete().where(
-                    one_time_link.c.centre == self._centre,
-                    one_time_link.c.purpose == "first",
-                    one_time_link.c.used_ns.is_(None),
-                )
-            )
-            connection.execute(
-                one_time_link.insert().values(
-                    token_hash=_digest(secret),
-                    centre=self._centre,
-                    purpose="first",
-                    login="",
-                    expires_ns=now_ns + LINK_NS,
-                )
-            )
-        return secret
+            return self._link(connection, FIRST, "", now_ns)
 
     def use_first_link(
         self,
@@ -118,29 +109,13 @@ class Accounts:
     ) -> None:
         """Make the first administrator; raises `RefusedError` when the link does not count."""
         check_name(login, what="login")
-        self._check_password(password)
-        role = self._managing_role(catalogue)
-        scope = next(s.id for s in catalogue.scopes if s.kind is ScopeKind.CENTRE)
-        hashed = self._hasher.hash(password)
+        hashed = self._hash(password)
+        role = _managing_role(catalogue)
+        scope = catalogue.scope_of_centre().id
+        if self.has_manager(catalogue):
+            raise RefusedError("link", "there is an administrator by now; ask them for a link")
         with self._state.write() as connection:
-            used = connection.execute(
-                one_time_link.update()
-                .where(
-                    one_time_link.c.token_hash == _digest(secret),
-                    one_time_link.c.centre == self._centre,
-                    one_time_link.c.purpose == "first",
-                    one_time_link.c.used_ns.is_(None),
-                    one_time_link.c.expires_ns > now_ns,
-                )
-                .values(used_ns=now_ns, login=login)
-                .returning(one_time_link.c.token_hash)
-            ).first()
-            if used is None:
-                raise RefusedError(
-                    "link",
-                    "this link was used, has expired or never was; start the API again "
-                    "to get a new one",
-                )
+            self._use(connection, secret, FIRST, now_ns)
             number = self._person(connection, login, name, now_ns)
             connection.execute(
                 person.update()
@@ -159,11 +134,71 @@ class Accounts:
                 now_ns=now_ns,
             )
 
-    def _managing_role(self, catalogue: Catalogue) -> str:
-        found = next((r.id for r in catalogue.roles if Right.PEOPLE_MANAGE in r.rights), None)
-        if found is None:
-            raise RefusedError("catalogue", "the catalogue has no role with people.manage")
-        return found
+    def password_link(self, login: str, *, actor: str, now_ns: int) -> str:
+        """A secret by which somebody gives themselves a password, once, within a day.
+
+        Raises `RefusedError` when there is nobody of that name.
+        """
+        with self._state.write() as connection:
+            self._known(connection, login)
+            secret = self._link(connection, PASSWORD, login, now_ns)
+            audit.write(
+                self._state,
+                connection,
+                self._centre,
+                actor=actor,
+                action="person.password_link",
+                about=login,
+                now_ns=now_ns,
+            )
+        return secret
+
+    def use_password_link(self, secret: str, password: str, *, now_ns: int) -> str:
+        """Set the password of whom the link is for; returns their log-in name."""
+        hashed = self._hash(password)
+        with self._state.write() as connection:
+            login = self._use(connection, secret, PASSWORD, now_ns)
+            self._set_password(connection, login, hashed, actor=login, now_ns=now_ns)
+        return login
+
+    def _link(self, connection: sa.Connection, purpose: str, login: str, now_ns: int) -> str:
+        secret = secrets.token_urlsafe(32)
+        connection.execute(
+            one_time_link.delete().where(
+                one_time_link.c.centre == self._centre,
+                one_time_link.c.purpose == purpose,
+                one_time_link.c.login == login,
+                one_time_link.c.used_ns.is_(None),
+            )
+        )
+        connection.execute(
+            one_time_link.insert().values(
+                token_hash=_digest(secret),
+                centre=self._centre,
+                purpose=purpose,
+                login=login,
+                expires_ns=now_ns + LINK_NS,
+            )
+        )
+        return secret
+
+    def _use(self, connection: sa.Connection, secret: str, purpose: str, now_ns: int) -> str:
+        """Whom a link is for; it is used up with the transaction."""
+        used = connection.execute(
+            one_time_link.update()
+            .where(
+                one_time_link.c.token_hash == _digest(secret),
+                one_time_link.c.centre == self._centre,
+                one_time_link.c.purpose == purpose,
+                one_time_link.c.used_ns.is_(None),
+                one_time_link.c.expires_ns > now_ns,
+            )
+            .values(used_ns=now_ns)
+            .returning(one_time_link.c.login)
+        ).first()
+        if used is None:
+            raise RefusedError("link", "this link was used, has expired or never was")
+        return str(used.login)
 
     # --- people -----------------------------------------------------------------------------
 
@@ -185,35 +220,48 @@ class Accounts:
             )
             self._grant(connection, number, declared.grants, FROM_CATALOGUE)
 
-    def set_password(self, login: str, password: str, *, actor: str, now_ns: int) -> None:
-        """Give somebody a password; their sessions end. Raises `RefusedError`."""
-        self._check_password(password)
-        hashed = self._hasher.hash(password)
-        with self._state.write() as connection:
-            row = connection.execute(
-                person.update()
-                .where(person.c.centre == self._centre, person.c.login == login)
-                .values(password_hash=hashed)
-                .returning(person.c.id)
-            ).first()
-            if row is None:
-                raise RefusedError("unknown", f"there is nobody with the log-in name {login!r}")
-            connection.execute(session.delete().where(session.c.person == row.id))
-            audit.write(
-                self._state,
-                connection,
-                self._centre,
-                actor=actor,
-                action="person.password",
-                about=login,
-                now_ns=now_ns,
-            )
+    def everybody(self) -> list[Person]:
+        """All who can be known, by log-in name."""
+        wanted = sa.select(person).where(person.c.centre == self._centre, person.c.active)
+        with self._state.read() as connection:
+            rows = connection.execute(wanted.order_by(person.c.login)).all()
+        return [self._whole(row) for row in rows]
 
-    def _check_password(self, password: str) -> None:
+    def _known(self, connection: sa.Connection, login: str) -> int:
+        wanted = sa.select(person.c.id).where(
+            person.c.centre == self._centre, person.c.login == login, person.c.active
+        )
+        found = connection.execute(wanted).scalar()
+        if found is None:
+            raise RefusedError("unknown", f"there is nobody with the log-in name {login!r}")
+        return int(found)
+
+    def _set_password(
+        self, connection: sa.Connection, login: str, hashed: str, *, actor: str, now_ns: int
+    ) -> None:
+        """A new password ends the sessions that the old one began."""
+        number = self._known(connection, login)
+        connection.execute(
+            person.update().where(person.c.id == number).values(password_hash=hashed)
+        )
+        connection.execute(session.delete().where(session.c.person == number))
+        audit.write(
+            self._state,
+            connection,
+            self._centre,
+            actor=actor,
+            action="person.password",
+            about=login,
+            now_ns=now_ns,
+        )
+
+    def _hash(self, password: str) -> str:
         if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
             raise RefusedError(
                 "password", f"a password has {PASSWORD_MIN} to {PASSWORD_MAX} characters"
             )
+        with self._hashing:
+            return self._hasher.hash(password)
 
     def _person(self, connection: sa.Connection, login: str, name: str, now_ns: int) -> int:
         connection.execute(
@@ -252,12 +300,9 @@ class Accounts:
                     person.c.centre == self._centre, person.c.login == login, person.c.active
                 )
             ).one_or_none()
-        known = row.password_hash if row is not None and row.password_hash else None
-        try:
-            self._hasher.verify(known or self._nobody, password[:PASSWORD_MAX])
-        except (VerificationError, InvalidHashError) as error:
-            raise RefusedError("credentials", "log-in name or password is wrong") from error
-        if row is None or known is None:
+        known = row.password_hash if row is not None else None
+        if not self._verify(known, password) or row is None:
+            self._note_refusal(login, now_ns)
             raise RefusedError("credentials", "log-in name or password is wrong")
         secret = secrets.token_urlsafe(32)
         with self._state.write() as connection:
@@ -280,6 +325,28 @@ class Accounts:
                 now_ns=now_ns,
             )
         return self._whole(row), secret
+
+    def _verify(self, hashed: str | None, password: str) -> bool:
+        """Whether it is the password; somebody who is not there costs as much time."""
+        with self._hashing:
+            self._nobody = self._nobody or self._hasher.hash(secrets.token_urlsafe())
+            try:
+                self._hasher.verify(hashed or self._nobody, password[: PASSWORD_MAX + 1])
+            except (VerificationError, InvalidHashError):
+                return False
+        return hashed is not None
+
+    def _note_refusal(self, login: str, now_ns: int) -> None:
+        with self._state.write() as connection:
+            audit.write(
+                self._state,
+                connection,
+                self._centre,
+                actor=UNKNOWN,
+                action="session.refused",
+                about=login[:100],
+                now_ns=now_ns,
+            )
 
     def log_out(self, secret: str) -> None:
         """End a session."""

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from haidang_cloud.errors import AuditBrokenError
+from haidang_cloud.errors import AuditBrokenError, CloudConfigError
 from haidang_cloud.state.database import State
 from haidang_cloud.state.tables import audit
 
@@ -52,7 +52,7 @@ def write(
     """Add a line within the transaction that does the thing: both stand, or neither."""
     if state.postgres:
         # one after the other: a number and the hash before it belong to one line only
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK, _key(centre))))
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK, lock_key(centre))))
     last = connection.execute(
         sa.select(audit.c.number, audit.c.hash)
         .where(audit.c.centre == centre)
@@ -73,7 +73,8 @@ def write(
     connection.execute(audit.insert().values(**row, hash=_hash(row)))
 
 
-def _key(centre: str) -> int:
+def lock_key(centre: str) -> int:
+    """A centre as the second half of a PostgreSQL advisory lock."""
     return int.from_bytes(hashlib.sha256(centre.encode()).digest()[:4], "big", signed=True)
 
 
@@ -122,7 +123,10 @@ def verify(state: State, centre: str, anchors: Sequence[tuple[int, str]] = ()) -
 
     Raises `AuditBrokenError` naming the first line that is not what was written.
     """
-    wanted = dict(anchors)
+    wanted: dict[int, str] = {}
+    for anchored, digest in anchors:
+        if wanted.setdefault(anchored, digest) != digest:
+            raise AuditBrokenError(f"audit: line {anchored} was anchored as two different lines")
     number, previous = 0, FIRST
     for row in _rows(state, centre):
         line = dict(row)
@@ -146,7 +150,11 @@ def verify(state: State, centre: str, anchors: Sequence[tuple[int, str]] = ()) -
 
 
 class Anchor:
-    """A file with one line `number hash` per anchoring; only ever appended to."""
+    """A file with one line `number hash` per anchoring; only ever appended to.
+
+    A last line without its end is one that was being written when the power went: it counts as
+    none.
+    """
 
     def __init__(self, path: Path) -> None:
         """Use `path`; it is made with the first anchor."""
@@ -154,10 +162,8 @@ class Anchor:
 
     def read(self) -> list[tuple[int, str]]:
         """What was anchored; raises `AuditBrokenError` for a line that is none."""
-        if not self._path.is_file():
-            return []
         found = []
-        for at, line in enumerate(self._path.read_text(encoding="utf-8").splitlines(), 1):
+        for at, line in enumerate(self._text().splitlines(), 1):
             number, _, digest = line.partition(" ")
             if not number.isdigit() or len(digest) != len(FIRST):
                 raise AuditBrokenError(f"{self._path}, line {at}: {line!r} is no anchor")
@@ -165,12 +171,39 @@ class Anchor:
         return found
 
     def add(self, state: State, centre: str) -> None:
-        """Anchor the newest line, unless it is."""
+        """Anchor the newest line, unless it is.
+
+        Raises `AuditBrokenError` when the line that was anchored last is no longer there as it was:
+        nothing is anchored on top of that.
+        """
         last = newest(state, centre, limit=1)
-        if not last or (last[0].number, last[0].hash) in self.read()[-1:]:
+        known = self.read()[-1:]
+        for number, digest in known:
+            there = newest(state, centre, limit=1, before=number + 1)
+            if not there or (there[0].number, there[0].hash) != (number, digest):
+                raise AuditBrokenError(f"audit: line {number} is not the one that was anchored")
+        if not last or (last[0].number, last[0].hash) in known:
             return
+        try:
+            self._append(f"{last[0].number} {last[0].hash}\n".encode())
+        except OSError as error:
+            raise CloudConfigError(
+                f"audit_head {self._path}: cannot be written: {error.strerror}"
+            ) from error
+
+    def _append(self, line: bytes) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(f"{last[0].number} {last[0].hash}\n")
+        with self._path.open("ab") as file:
+            whole = len(self._text().encode())
+            if file.tell() > whole:
+                file.truncate(whole)
+            file.write(line)
             file.flush()
             os.fsync(file.fileno())
+
+    def _text(self) -> str:
+        """The file's whole lines."""
+        if not self._path.is_file():
+            return ""
+        whole, end, _ = self._path.read_text(encoding="utf-8").rpartition("\n")
+        return whole + end

@@ -1,16 +1,23 @@
-"""Tells that something may have come into the outbox, without asking all the time where it can."""
+"""Tells that something may have come, or changed, without asking all the time where it can."""
 
 import time
 from types import TracebackType
 
 import psycopg
+import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
 from haidang_cloud.errors import StateUnavailableError
 from haidang_cloud.state.database import State
 
-CHANNEL = "haidang_outbox"
+CHANNEL = "haidang_bell"
 POLL_S = 0.05
+
+
+def ring(state: State, connection: sa.Connection) -> None:
+    """Wake whoever waits, once the transaction is committed."""
+    if state.postgres:
+        connection.execute(sa.select(sa.func.pg_notify(CHANNEL, "")))
 
 
 class Bell:

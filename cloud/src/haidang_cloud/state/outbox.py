@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from haidang_cloud.state.bell import CHANNEL
+from haidang_cloud.state.bell import ring
 from haidang_cloud.state.database import State
 from haidang_cloud.state.tables import outbox
 
@@ -42,13 +42,10 @@ def add(state: State, alarms: Sequence[Alarm]) -> None:
     ]
     with state.write() as connection:
         connection.execute(state.insert(outbox).on_conflict_do_nothing(), rows)
-        if state.postgres:
-            connection.execute(sa.select(sa.func.pg_notify(CHANNEL, "")))
+        ring(state, connection)
 
 
-def waiting(
-    connection: sa.Connection, centre: str, *, limit: int = 100, lock: bool = False
-) -> list[Alarm]:
+def waiting(connection: sa.Connection, centre: str, *, limit: int = 100) -> list[Alarm]:
     """Alarms that nobody has consumed, in order of arrival."""
     wanted = (
         sa.select(outbox)
@@ -56,8 +53,6 @@ def waiting(
         .order_by(outbox.c.id)
         .limit(limit)
     )
-    if lock:
-        wanted = wanted.with_for_update(skip_locked=True)
     return [
         Alarm(
             centre=row.centre,
