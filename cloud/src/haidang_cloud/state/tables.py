@@ -115,14 +115,6 @@ archive_file = sa.Table(
     _text("name", primary_key=True),
     _number("offset"),
 )
-progress = sa.Table(
-    "progress",
-    metadata,
-    # up to which time a job that goes by time has done its work
-    _text("centre", primary_key=True),
-    _text("name", primary_key=True),
-    _ns("at_ns"),
-)
 lease = sa.Table(
     "lease",
     metadata,

@@ -237,13 +237,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_one_time_link")),
     )
     op.create_table(
-        "progress",
-        sa.Column("centre", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("at_ns", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("centre", "name", name=op.f("pk_progress")),
-    )
-    op.create_table(
         "outbox",
         sa.Column(
             "id",
@@ -371,7 +364,6 @@ def downgrade() -> None:
         batch_op.drop_index("ix_outbox_waiting")
 
     op.drop_table("outbox")
-    op.drop_table("progress")
     op.drop_table("one_time_link")
     op.drop_table("node")
     op.drop_table("ledger")
