@@ -1,11 +1,14 @@
-"""Alarms into the outbox on receipt; straight to staff while the database is down."""
+"""Alarms into the outbox on receipt; straight to staff while the database is down or hangs.
+
+Staff are told of an alarm once in a worker's life. Another worker, or this one after a restart, may
+tell it again while the database is still away: the case id is the same, so it is the same case.
+"""
 
 import logging
-import queue
 import threading
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from haidang_cloud.errors import StateUnavailableError
 from haidang_cloud.state import outbox
@@ -16,25 +19,58 @@ from haidang_protocols.wire.records import Event
 log = logging.getLogger(__name__)
 
 RETRY_S = 0.5
+PATIENCE_S = 0.7
+"""A database that says nothing for this long does not keep staff waiting."""
+
 TOLD_KEPT = 10_000
+SPARE_MAX = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    alarms: list[Alarm]
-    events: list[tuple[str, Event]]
-    done: threading.Event
+@dataclass(slots=True)
+class _Countdown:
+    """How many of one call's alarms are still owed."""
+
+    left: int
+    done: threading.Event = field(default_factory=threading.Event)
+
+    def one(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.done.set()
+
+
+@dataclass(slots=True)
+class _Owed:
+    alarm: Alarm
+    event: Event
+    since_s: float
+    waiting: list[_Countdown] = field(default_factory=list)
 
 
 class AlarmDesk:
-    """One thread: what comes in is in the outbox, or told directly, within milliseconds."""
+    """One thread that stores; the network loop calls `put` and `look`."""
 
-    def __init__(self, state: State, tell: Callable[[str, Event], None]) -> None:
-        """`tell(record id, event)` publishes a provisional case to staff."""
-        self._state, self._tell = state, tell
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._told: deque[str] = deque(maxlen=TOLD_KEPT)
-        self._stopping = threading.Event()
+    def __init__(
+        self,
+        state: State,
+        tell: Callable[[str, Event], None],
+        *,
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            state: where the outbox is.
+            tell: publishes a provisional case to staff, given record id and event.
+            failed: hears of what should never happen.
+        """
+        self._state, self._tell, self._failed = state, tell, failed
+        self._owed: dict[str, _Owed] = {}
+        self._told: dict[str, None] = {}
+        self._lock = threading.Lock()
+        self._news = threading.Event()
+        self._stopping = False
+        self._down = ""
         self._thread = threading.Thread(target=self._run, name="alarms", daemon=True)
 
     def start(self) -> None:
@@ -42,39 +78,73 @@ class AlarmDesk:
         self._thread.start()
 
     def stop(self) -> None:
-        """End; what is not in the outbox is not acknowledged, so it comes again."""
-        self._stopping.set()
-        self._jobs.put(None)
+        """End after one more try; what is not in the outbox is not acknowledged: it comes again."""
+        self._stopping = True
+        self._news.set()
         self._thread.join()
 
+    @property
+    def owing(self) -> bool:
+        """Whether something is on its way into the outbox."""
+        return bool(self._owed)
+
     def put(
-        self, alarms: list[Alarm], events: list[tuple[str, Event]], done: threading.Event
-    ) -> None:
-        """Take alarms; `done` is set once they are in the outbox."""
-        self._jobs.put(_Job(alarms, events, done))
+        self, alarms: Sequence[Alarm], events: Sequence[Event], *, spare: bool = False
+    ) -> threading.Event:
+        """Take alarms; what is returned is set once all of them are in the outbox.
+
+        With `spare` nobody waits for it: beyond a bound they are only told, the spool sends again.
+        """
+        countdown = _Countdown(len(alarms))
+        now_s = time.monotonic()
+        with self._lock:
+            if not (spare and len(self._owed) > SPARE_MAX):
+                for alarm, event in zip(alarms, events, strict=True):
+                    owed = self._owed.setdefault(alarm.record_id, _Owed(alarm, event, now_s))
+                    owed.waiting.append(countdown)
+        if self._down:
+            self._tell_all([(a.record_id, e) for a, e in zip(alarms, events, strict=True)])
+        self._news.set()
+        return countdown.done
+
+    def look(self) -> None:
+        """Tell staff of what the database has kept waiting for too long."""
+        late_s = time.monotonic() - PATIENCE_S
+        with self._lock:
+            late = [(record, o.event) for record, o in self._owed.items() if o.since_s < late_s]
+        self._tell_all(late)
+
+    def _tell_all(self, events: Sequence[tuple[str, Event]]) -> None:
+        with self._lock:
+            fresh = {record: event for record, event in events if record not in self._told}
+            self._told.update(dict.fromkeys(fresh))
+            while len(self._told) > TOLD_KEPT:
+                del self._told[next(iter(self._told))]
+        for record, event in fresh.items():
+            log.warning("%s: alarm %s is told to staff directly", self._down or "no word", record)
+            self._tell(record, event)
 
     def _run(self) -> None:
-        owed: list[_Job] = []
-        while not self._stopping.is_set():
-            try:
-                job = self._jobs.get(timeout=RETRY_S if owed else None)
-            except queue.Empty:
-                job = None
-            if job is not None:
-                owed.append(job)
-            owed = [left for left in owed if not self._store(left)]
+        try:
+            while not self._stopping:
+                self._news.wait(RETRY_S if self._down else None)
+                self._news.clear()
+                self._store()
+        except BaseException as error:  # noqa: BLE001  # handed over; the worker ends by it
+            self._failed(error)
 
-    def _store(self, job: _Job) -> bool:
-        told = set(self._told)
-        alarms = [replace(a, told=a.record_id in told) for a in job.alarms]
+    def _store(self) -> None:
+        with self._lock:
+            owed = dict(self._owed)
+            alarms = [replace(o.alarm, told=record in self._told) for record, o in owed.items()]
         try:
             outbox.add(self._state, alarms)
         except StateUnavailableError as error:
-            for record, event in job.events:
-                if record not in told:
-                    log.warning("%s; alarm %s is told to staff directly", error, record)
-                    self._tell(record, event)
-                    self._told.append(record)
-            return False
-        job.done.set()
-        return True
+            self._down = str(error)
+            self._tell_all([(record, o.event) for record, o in owed.items()])
+            return
+        self._down = ""
+        with self._lock:
+            for record in owed:
+                for countdown in self._owed.pop(record).waiting:
+                    countdown.one()

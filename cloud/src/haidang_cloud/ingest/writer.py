@@ -3,6 +3,7 @@
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -22,23 +23,31 @@ from haidang_cloud.state.dirty import Window
 from haidang_cloud.state.ledger import SpoolKey
 from haidang_cloud.timeseries import TimeSeries
 from haidang_cloud.timeseries.base import private_bucket
-from haidang_cloud.timeseries.projection import DATASET
 from haidang_protocols.wire.seqset import SeqSet
 
 log = logging.getLogger(__name__)
 
 BACKOFF_MAX_S = 5.0
 MISCONFIGURED_S = 10.0
+TOLD_WAIT_S = 1.0
+
+_Failure = LakeError | StateUnavailableError | StoreMisconfiguredError | StoreUnavailableError
 
 
 @dataclass(slots=True)
 class Batch:
-    """Messages that are stored together; `told` is set once their alarms are in the outbox."""
+    """Messages that are stored together; `told` are set once their alarms are in the outbox."""
 
     taken: Taken = field(default_factory=Taken)
     acks: list[tuple[int, int]] = field(default_factory=list)
-    told: threading.Event = field(default_factory=threading.Event)
+    told: list[threading.Event] = field(default_factory=list)
     begun_s: float = 0.0
+    bytes: int = 0
+
+    @property
+    def load(self) -> int:
+        """What it counts for the bound of the queue: its records, and each message beside."""
+        return self.taken.records + len(self.acks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +62,15 @@ class Stores:
     keep_pictures_ns: int
 
 
+@dataclass(slots=True)
+class _Work:
+    """A batch on its way: what it was refused for, and what the ledger says in the end."""
+
+    batch: Batch
+    letters: list[Letter]
+    merged: dict[SpoolKey, SeqSet] = field(default_factory=dict)
+
+
 class Writer:
     """One batch at a time; `trouble` says what it is waiting for, empty when nothing."""
 
@@ -63,54 +81,48 @@ class Writer:
         now_ns: Callable[[], int],
         wait: Callable[[float], bool],
     ) -> None:
-        """`wait(seconds)` sleeps and returns True when the worker is told to stop."""
+        """`wait(seconds)` sleeps and returns True when the worker must give up."""
         self._stores, self._now_ns, self._wait = stores, now_ns, wait
         self._bucket = private_bucket(stores.centre)
+        self._steps = (self._archive, self._pictures, self._write, self._alarms, self._commit)
+        self._ensured = False
+        self._since_s: float | None = None
         self.trouble = ""
 
+    def busy_s(self) -> float:
+        """For how long the batch in hand has been in hand."""
+        since_s = self._since_s
+        return 0.0 if since_s is None else time.monotonic() - since_s
+
     def store(self, batch: Batch) -> dict[SpoolKey, SeqSet] | None:
-        """Store all of a batch; returns what each spool has stored, None when told to stop."""
-        archived = written = False
-        letters: list[Letter] = list(batch.taken.letters)
-        tries = 0
-        while True:
-            try:
-                if not archived:
-                    self._archive(batch.taken)
-                    archived = True
-                if not written:
-                    letters += self._write(batch.taken)
-                    written = True
-                if not batch.told.wait(0.01) and self._until_told(batch):
+        """Store all of a batch; returns what each spool has stored, None when it gave up."""
+        work = _Work(batch, list(batch.taken.letters))
+        self._since_s = time.monotonic()
+        for step in self._steps:
+            tries = 0
+            while (failure := _failure(step, work)) is not None:
+                self._say(str(failure))
+                if self._wait(_pause_s(failure, tries)):
                     return None
-                merged = self._commit(batch.taken, letters)
-            except StoreMisconfiguredError as error:
-                pause_s, why = MISCONFIGURED_S, str(error)
-            except (StoreUnavailableError, StateUnavailableError, LakeError) as error:
-                # full jitter, so that many workers do not come back at once
-                most_s = min(BACKOFF_MAX_S, 0.1 * 2 ** min(tries, 10))
-                asked_s = getattr(error, "retry_after_s", 0.0)
-                pause_s, why = max(asked_s, random.uniform(0.02, most_s)), str(error)  # noqa: S311
-            else:
-                if self.trouble:
-                    log.warning("storing again")
-                self.trouble = ""
-                return merged
-            tries += 1
-            if why != self.trouble:
-                log.error("nothing can be stored: %s", why)
-            self.trouble = why
-            if self._wait(pause_s):
-                return None
+                tries += 1
+        if self.trouble:
+            log.warning("storing again")
+        self._since_s, self.trouble = None, ""
+        return work.merged
 
-    def _until_told(self, batch: Batch) -> bool:
-        """Wait for the batch's alarms to be in the outbox; True when told to stop."""
-        return any(self._wait(0.05) for _ in iter(batch.told.is_set, True))
+    def _say(self, why: str) -> None:
+        if why != self.trouble:
+            log.error("nothing can be stored: %s", why)
+        self.trouble = why
 
-    def _archive(self, taken: Taken) -> None:
-        if taken.frames:
-            self._stores.archive.append(taken.frames)
-        for picture in taken.pictures:
+    # --- the steps, in their order; each may be repeated ------------------------------------
+
+    def _archive(self, work: _Work) -> None:
+        if work.batch.taken.frames:
+            self._stores.archive.append(work.batch.taken.frames)
+
+    def _pictures(self, work: _Work) -> None:
+        for picture in work.batch.taken.pictures:
             self._stores.blobs.put(
                 picture.header.record,
                 picture.jpeg,
@@ -119,41 +131,70 @@ class Writer:
                 keep_ns=self._stores.keep_pictures_ns,
             )
 
-    def _write(self, taken: Taken) -> list[Letter]:
-        letters = []
+    def _write(self, work: _Work) -> None:
+        taken = work.batch.taken
+        if not self._ensured:
+            self._stores.series.ensure(self._bucket)
+            self._ensured = True
         for refusal in self._stores.series.write(self._bucket, taken.lines):
             origin = taken.origins[refusal.index]
             if origin is None:
                 log.warning("a heartbeat's point was refused: %s", refusal.why)
                 continue
-            letters.append(
+            work.letters.append(
                 Letter(
                     centre=self._stores.centre,
                     topic=origin.topic,
                     reason="refused",
                     message=f"time series: {refusal.why}",
-                    payload=bytes(origin.raw),
+                    payload=origin.raw,
                     at_ns=self._now_ns(),
                     node=origin.key.node,
                     spool=origin.key.spool,
                     seq=origin.seq,
                 )
             )
-        return letters
 
-    def _commit(self, taken: Taken, letters: list[Letter]) -> dict[SpoolKey, SeqSet]:
+    def _alarms(self, work: _Work) -> None:
+        if not all(told.wait(TOLD_WAIT_S) for told in work.batch.told):
+            raise StateUnavailableError("alarms wait for the outbox")
+
+    def _commit(self, work: _Work) -> None:
+        taken = work.batch.taken
         windows = [
-            Window(dataset=DATASET, place=place, from_ns=low, to_ns=high)
-            for place, (low, high) in taken.windows.items()
+            Window(dataset=dataset, place=place, from_ns=low, to_ns=high)
+            for (dataset, place), (low, high) in taken.windows.items()
         ]
-        if not (taken.stored or letters or taken.births):
-            return {}
-        return ledger.commit(
+        if not (taken.stored or work.letters or taken.births or windows):
+            return
+        work.merged = ledger.commit(
             self._stores.state,
             self._stores.centre,
             taken.stored,
-            dead=letters,
+            dead=work.letters,
             windows=windows,
             births=taken.births,
             now_ns=self._now_ns(),
         )
+
+
+def _failure(step: Callable[[_Work], None], work: _Work) -> _Failure | None:
+    try:
+        step(work)
+    except (
+        LakeError,
+        StateUnavailableError,
+        StoreMisconfiguredError,
+        StoreUnavailableError,
+    ) as error:
+        return error
+    return None
+
+
+def _pause_s(failure: _Failure, tries: int) -> float:
+    if isinstance(failure, StoreMisconfiguredError):
+        return MISCONFIGURED_S
+    asked_s = failure.retry_after_s if isinstance(failure, StoreUnavailableError) else 0.0
+    # full jitter, so that many workers do not come back at once
+    most_s = min(BACKOFF_MAX_S, 0.1 * 2 ** min(tries, 10))
+    return max(asked_s, random.uniform(0.02, most_s))  # noqa: S311

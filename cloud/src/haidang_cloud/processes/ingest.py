@@ -9,7 +9,6 @@ from haidang_cloud.lake import Archive
 from haidang_cloud.processes import running
 from haidang_cloud.processes.catalogue import InForce
 from haidang_cloud.processes.config import broker_of, load_config, series_of, state_of
-from haidang_cloud.timeseries.projection import ensure_buckets
 from haidang_protocols.wire.names import check_name
 
 DAY_NS = 86_400 * 10**9
@@ -23,7 +22,6 @@ def run(config_path: Path, *, worker: str, verbose: bool = False) -> int:
     state = state_of(config)
     series = series_of(config)
     in_force = InForce(state, config, Directory)
-    ensure_buckets(series, in_force.current().catalogue)
     archive = Archive(Path(config.lake) / "archive", worker=worker)
     stores = Stores(
         centre=config.centre,

@@ -9,10 +9,15 @@ import sqlalchemy as sa
 from haidang_cloud.state.database import State
 from haidang_cloud.state.tables import dead_letter
 
+MESSAGE_MAX = 2000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """A message or a record that was refused; `seq` is 0 where it has none."""
+    """A message or a record that was refused; `seq` is 0 where it has none.
+
+    Two letters are the same when their payloads are, or the words in `alike` where it has some.
+    """
 
     centre: str
     topic: str
@@ -23,6 +28,7 @@ class Letter:
     node: str = ""
     spool: str = ""
     seq: int = 0
+    alike: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +62,10 @@ def add(state: State, connection: sa.Connection, letters: Sequence[Letter]) -> N
             "spool": letter.spool,
             "seq": letter.seq,
             "reason": letter.reason,
-            "message": letter.message,
+            # no database keeps a NUL in a text, and the words of a refusal quote what came
+            "message": letter.message.replace("\0", "\\0")[:MESSAGE_MAX],
             "payload": letter.payload,
-            "sha256": hashlib.sha256(letter.payload).hexdigest(),
+            "sha256": hashlib.sha256(letter.alike.encode() or letter.payload).hexdigest(),
             "first_ns": letter.at_ns,
             "last_ns": letter.at_ns,
             "tries": 1,

@@ -21,6 +21,9 @@ INTEGERS: Mapping[str, frozenset[str]] = {
 }
 """Fields that are whole numbers: InfluxDB's JSON answers do not tell 1 from 1.0."""
 
+OTHER = "other"
+Known = Callable[[str, str], bool]
+
 
 def tag(value: str) -> str:
     """A tag value, escaped; line breaks cannot be, and become blanks."""
@@ -66,26 +69,27 @@ def lines_of(
     site: str,
     node: str,
     record_id: str,
-    known: Callable[[str, str], bool] = lambda _camera, _zone: True,
+    known: Known = lambda _camera, _zone: True,
+    labels: Known = lambda _camera, _label: True,
 ) -> list[str]:
     """The lines of one record.
 
-    `known(camera, zone)` says whether a zone or line is in the catalogue: an unknown one becomes
-    `other`, so that no sender can make series without end.
+    `known(camera, zone)` says whether a zone or line is in the catalogue, `labels(camera, class)`
+    whether the camera's model has a class: an unknown one becomes `other`, so that no sender can
+    make series without end.
     """
     if isinstance(record, Event):
-        return [_event(record, site, node, record_id, known)]
+        return [_event(record, site, node, record_id, known, labels)]
     if isinstance(record, Observation):
-        return _observation(record, site, node, known)
+        return _observation(record, site, node, known, labels)
     return [_gap(record, site, node)]
 
 
-def _event(
-    event: Event, site: str, node: str, record_id: str, known: Callable[[str, str], bool]
-) -> str:
-    zone = event.zone if not event.zone or known(event.camera, event.zone) else "other"
+def _event(event: Event, site: str, node: str, record_id: str, known: Known, labels: Known) -> str:
+    zone = event.zone if not event.zone or known(event.camera, event.zone) else OTHER
+    cls = event.cls if not event.cls or labels(event.camera, event.cls) else OTHER
     head = _event_prefix(
-        site, node, event.camera, event.type, event.cls, zone, event.severity, event.phase
+        site, node, event.camera, event.type, cls, zone, event.severity, event.phase
     )
     fields = (
         f'id="{record_id}",event={text(event.event)},rule={text(event.rule)},'
@@ -108,20 +112,22 @@ def _event(
 
 
 def _observation(
-    record: Observation, site: str, node: str, known: Callable[[str, str], bool]
+    record: Observation, site: str, node: str, known: Known, labels: Known
 ) -> list[str]:
     where = (("site", site), ("node", node), ("camera", record.camera))
     lines = []
     for count in record.counts:
-        zone = count.zone if not count.zone or known(record.camera, count.zone) else "other"
-        head = _prefix("observation", *where, ("zone", zone or "picture"), ("cls", count.cls))
+        zone = count.zone if not count.zone or known(record.camera, count.zone) else OTHER
+        cls = count.cls if labels(record.camera, count.cls) else OTHER
+        head = _prefix("observation", *where, ("zone", zone or "picture"), ("cls", cls))
         lines.append(
             f"{head}mean={count.mean!r},max={count.max}i,frames={record.frames}i,"
             f"interval_s={record.interval_s!r} {record.t}"
         )
     for crossing in record.crossings:
-        line = crossing.line if known(record.camera, crossing.line) else "other"
-        head = _prefix("crossing", *where, ("line", line), ("cls", crossing.cls))
+        line = crossing.line if known(record.camera, crossing.line) else OTHER
+        cls = crossing.cls if labels(record.camera, crossing.cls) else OTHER
+        head = _prefix("crossing", *where, ("line", line), ("cls", cls))
         lines.append(f"{head}forward={crossing.forward}i,backward={crossing.backward}i {record.t}")
     if not lines:
         # nothing was there: that too is an observation

@@ -6,6 +6,7 @@ is fixed once at the node, strictly increasing per camera, before it is first se
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated
 
 import msgspec
@@ -158,7 +159,7 @@ Record = Event | Observation | Gap
 
 
 class Batch(Struct, frozen=True, kw_only=True):
-    """The envelope on `…/records`; `seqs[i]` is the sequence number of `records[i]`.
+    """The envelope on `…/records`; `seqs[i]`, ascending, is the sequence number of `records[i]`.
 
     Records stay raw: each is decoded by itself, so that a bad one spoils no other.
     """
@@ -238,6 +239,8 @@ def decode_batch(payload: bytes) -> Batch:
             "malformed",
             f"batch: {len(batch.seqs)} sequence numbers for {len(batch.records)} records",
         )
+    if any(after <= seq for seq, after in pairwise(batch.seqs)):
+        raise MessageRefusedError("malformed", "batch: its sequence numbers do not ascend")
     return batch
 
 
