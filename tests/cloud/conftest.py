@@ -9,7 +9,11 @@ import pytest
 
 from haidang_cloud.state import State, open_state
 from haidang_cloud.timeseries import Influx, InfluxSettings, SqliteSeries, TimeSeries
+from haidang_protocols.catalogue import Catalogue, load, load_texts
+from haidang_protocols.catalogue.loader import read_texts
 from servers import start
+
+MINIMAL = Path(__file__).resolve().parents[2] / "catalog" / "minimal"
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -53,3 +57,20 @@ def bucket(series: TimeSeries) -> Iterator[str]:
     series.ensure(name)
     yield name
     series.drop(name)
+
+
+@pytest.fixture(scope="session")
+def minimal() -> Catalogue:
+    """The smallest centre that works."""
+    return load(MINIMAL)
+
+
+@pytest.fixture(scope="session")
+def two_nodes() -> Catalogue:
+    """The smallest centre with a second node, which has no camera."""
+    texts = read_texts(MINIMAL)
+    name, text = texts.popitem()
+    text = text.replace(
+        "  - {id: gate-1, site: gate}", "  - {id: gate-1, site: gate}\n  - {id: gate-2, site: gate}"
+    )
+    return load_texts({name: text})
