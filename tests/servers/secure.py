@@ -2,7 +2,7 @@
 
 Certificates are named by their CN: a node's id (`gate-1`), `{centre}.ingest.w1` and
 `.w2`, `{centre}.worker.1`, `{centre}.console.main`, `{centre}.staff.{scope}.guard`,
-`{centre}.site.{site}`, `fleet.admin.serve`. All but a stranger's exist from the start; `issue` makes more.
+`{centre}.site.{site}`, `fleet.admin.serve`. All these exist from the start; `issue` makes more.
 """
 
 import getpass
@@ -140,7 +140,7 @@ def secure_broker(
         roles={n: r for part in parts for n, r in part.roles.items()},
         clients={n: c for part in parts for n, c in part.clients.items()},
     )
-    (folder / RIGHTS_FILE).write_text(rights_json(rights))
+    (folder / RIGHTS_FILE).write_text(rights_json(rights, admins=("serve",)))
     port = start.free_port()
     settings = ListenerSettings(
         folder=folder,

@@ -140,6 +140,16 @@ class Control:
         clients = parse_clients(self._listed("listClients", "clients"))
         return Rights(roles=roles, clients=clients)
 
+    def rights_at(self, *, role: str, client: str) -> Rights:
+        """One role and one client, where they are there."""
+        roles = self._got({"command": "getRole", "rolename": role}, "role")
+        clients = self._got({"command": "getClient", "username": client}, "client")
+        return Rights(roles=parse_roles(roles), clients=parse_clients(clients))
+
+    def _got(self, command: Command, field: str) -> list[Command]:
+        answer = self._ask([command])[0]
+        return [answer["data"][field]] if "data" in answer else []
+
     def _listed(self, command: str, field: str) -> list[Command]:
         found: list[Command] = []
         while True:

@@ -141,7 +141,7 @@ def _bridge(at: Path, bridge: Bridge) -> Iterable[str]:
             yield f"topic {line.filter} {ways[line.verb]} 1"
 
 
-def rights_json(rights: Rights, *, admins: Iterable[str] = ("serve",)) -> str:
+def rights_json(rights: Rights, *, admins: Iterable[str] = ()) -> str:
     """The plugin's file for a broker that never ran: wanted rights and the administrators."""
     bosses = [Identity(kind=Kind.ADMIN, name=name) for name in admins]
     roles = [*rights.roles.values()]

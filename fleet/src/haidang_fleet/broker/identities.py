@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Self
 
 from haidang_fleet.errors import RefusedError
-from haidang_protocols.catalogue.model import Catalogue, Scope, ScopeKind
+from haidang_protocols.catalogue.model import Catalogue, ScopeKind
 from haidang_protocols.wire import acl
 from haidang_protocols.wire.acl import Acl, Verb
 from haidang_protocols.wire.names import check_name
@@ -126,18 +126,19 @@ def _staff(identity: Identity, catalogue: Catalogue) -> tuple[Acl, ...]:
 
 
 def _site(identity: Identity, catalogue: Catalogue) -> tuple[Acl, ...]:
-    scopes = scopes_at(identity.name, catalogue)
-    return acl.bridge_acl(identity.centre, identity.name, tuple(s.id for s in scopes))
+    """Cases of the localities and departments around it: the whole centre's are not its own."""
+    around = catalogue.scopes_over(place_of(identity.name, catalogue))
+    scopes = tuple(s.id for s in around if s.kind is not ScopeKind.CENTRE)
+    return acl.bridge_acl(identity.centre, identity.name, scopes)
 
 
-def scopes_at(site: str, catalogue: Catalogue) -> tuple[Scope, ...]:
-    """The localities and departments that a site lies in, nearest first."""
+def place_of(site: str, catalogue: Catalogue) -> str:
+    """The place where a site is; refused when there is no such site."""
     found = next((s for s in catalogue.sites if s.id == site), None)
     if found is None:
         known = ", ".join(s.id for s in catalogue.sites) or "none"
         raise RefusedError("bad_request", f"site {site!r} is not known; known: {known}")
-    scopes = catalogue.scopes_over(found.place)
-    return tuple(s for s in scopes if s.kind is not ScopeKind.CENTRE)
+    return found.place
 
 
 def identities_of(catalogue: Catalogue) -> tuple[Identity, ...]:

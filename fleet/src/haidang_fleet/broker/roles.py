@@ -8,7 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from haidang_fleet.broker.identities import Identity, Kind, identities_of, rights_of
+from haidang_fleet.broker.identities import (
+    Identity,
+    Kind,
+    identities_of,
+    place_of,
+    rights_of,
+)
 from haidang_fleet.errors import RefusedError
 from haidang_protocols.catalogue.model import Catalogue
 from haidang_protocols.wire.acl import Acl, Verb
@@ -81,16 +87,19 @@ def wanted(catalogue: Catalogue, certified: Iterable[Identity]) -> Rights:
     return Rights(roles=named, clients={i.cn: client_of(i) for i in here})
 
 
-def all_of_site(catalogue: Catalogue, site: str) -> Rights:
-    """What a site's own broker needs: the site's nodes, and staff of the scopes around it."""
-    chosen = [
-        i
-        for i in identities_of(catalogue)
-        if (i.kind is Kind.NODE and i.site == site) or i.kind is Kind.STAFF
-    ]
-    roles = [role_of(i, rights_of(i, catalogue)) for i in chosen]
-    nodes = [client_of(i) for i in chosen if i.kind is Kind.NODE]
-    return Rights(roles={r.name: r for r in roles}, clients={c.name: c for c in nodes})
+def wanted_at(site: str, catalogue: Catalogue, certified: Iterable[Identity]) -> Rights:
+    """What a site's own broker needs: the site's nodes, and the staff of the scopes around it.
+
+    Nodes are let in before they have a certificate: nobody tells this broker when they get one.
+    """
+    around = {s.id for s in catalogue.scopes_over(place_of(site, catalogue))}
+    every = identities_of(catalogue)
+    nodes = [i for i in every if i.kind is Kind.NODE and i.site == site]
+    staff = [i for i in every if i.kind is Kind.STAFF and i.scope in around]
+    roles = [role_of(i, rights_of(i, catalogue)) for i in (*nodes, *staff)]
+    named = {role.name: role for role in roles}
+    people = [i for i in certified if i.kind is Kind.STAFF and i.role in named]
+    return Rights(roles=named, clients={i.cn: client_of(i) for i in (*nodes, *people)})
 
 
 def belongs(role: str, centre: str) -> bool:
@@ -116,14 +125,18 @@ def changes(found: Rights, want: Rights, *, centre: str) -> list[Command]:
     ours = {n for n, c in found.clients.items() if any(belongs(r, centre) for r in c.roles)}
     stale = sorted(name for name in found.roles if belongs(name, centre) and name not in want.roles)
     return [
-        *_roles(found, want),
-        *_clients(found, want),
+        *additions(found, want),
         *(
             {"command": "deleteClient", "username": name}
             for name in sorted(ours - want.clients.keys())
         ),
         *({"command": "deleteRole", "rolename": name} for name in stale),
     ]
+
+
+def additions(found: Rights, want: Rights) -> list[Command]:
+    """The commands that make and correct what is wanted, and take nothing away."""
+    return [*_roles(found, want), *_clients(found, want)]
 
 
 def _roles(found: Rights, want: Rights) -> Iterable[Command]:

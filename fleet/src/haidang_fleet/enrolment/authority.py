@@ -236,7 +236,7 @@ def read_csr(text: str) -> ec.EllipticCurvePublicKey:
         raise RefusedError("bad_request", f"the certificate request: {error}") from error
     if not signed:
         raise RefusedError("bad_request", "the certificate request is not signed by its own key")
-    return _on_p256(csr.public_key())
+    return on_p256(csr.public_key())
 
 
 def read_certificate(text: str) -> x509.Certificate:
@@ -247,16 +247,24 @@ def read_certificate(text: str) -> x509.Certificate:
         raise RefusedError("bad_request", f"the certificate: {error}") from error
 
 
+def names_of(text: str) -> tuple[str, ...]:
+    """The names and addresses that a server's certificate is good for."""
+    kind = x509.SubjectAlternativeName
+    names = read_certificate(text).extensions.get_extension_for_class(kind).value
+    return tuple(str(name.value) for name in names)
+
+
 def signed_by(certificate: x509.Certificate, signature: bytes, data: bytes) -> bool:
     """Whether the key of `certificate` signed `data`."""
     try:
-        _on_p256(certificate.public_key()).verify(signature, data, ec.ECDSA(hashes.SHA256()))
+        on_p256(certificate.public_key()).verify(signature, data, ec.ECDSA(hashes.SHA256()))
     except InvalidSignature:
         return False
     return True
 
 
-def _on_p256(key: object) -> ec.EllipticCurvePublicKey:
+def on_p256(key: object) -> ec.EllipticCurvePublicKey:
+    """A public key, if it is of the one kind in use."""
     if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
         return key
     raise RefusedError("bad_request", "the key is not on the curve P-256, the only one in use")

@@ -1,0 +1,1 @@
+"""What an administrator of the fleet types: `haidang fleet …`."""
