@@ -6,7 +6,6 @@ whoever stands between the node and the centre can show neither the authority no
 """
 
 import base64
-import binascii
 import hashlib
 import zlib
 from dataclasses import dataclass
@@ -66,7 +65,7 @@ def parse_token(text: str) -> Token:
     letters = "".join(text.split()).replace("-", "").upper()
     try:
         body = base64.b32decode(letters)
-    except binascii.Error as error:
+    except ValueError as error:
         raise TokenUnreadableError(
             "the token holds something else than a-z and 2-7, or lacks letters: type it again"
         ) from error

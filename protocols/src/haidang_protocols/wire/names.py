@@ -14,14 +14,15 @@ SpoolId = NewType("SpoolId", str)
 RecordId = NewType("RecordId", str)
 CaseId = NewType("CaseId", str)
 
-NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,47}$"
+# `$` alone would let a line break through at the end
+NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,47}$(?!\\n)"
 NAME_RULE = "1 to 48 of a-z 0-9 _ -, beginning with a letter or digit"
 RESERVED = frozenset({"case", "ingest", "node", "answer"})
-SPOOL_PATTERN = "^[0-9a-f]{16}$"
+SPOOL_PATTERN = "^[0-9a-f]{16}$(?!\\n)"
 
 _NAME = re.compile(NAME_PATTERN)
 _SPOOL = re.compile(SPOOL_PATTERN)
-_RECORD = re.compile("^([a-z0-9][a-z0-9_-]{0,47})\\.([0-9a-f]{16})\\.([1-9][0-9]{0,18})$")
+_RECORD = re.compile("([a-z0-9][a-z0-9_-]{0,47})\\.([0-9a-f]{16})\\.([1-9][0-9]{0,18})")
 
 
 class NameRefusedError(UserError):
@@ -50,7 +51,7 @@ def record_id(node: str, spool: str, seq: int) -> RecordId:
 
 def parse_record_id(text: str) -> tuple[NodeId, SpoolId, int]:
     """Take a record id apart; raises `NameRefusedError`."""
-    found = _RECORD.match(text)
+    found = _RECORD.fullmatch(text)
     if found is None:
         raise NameRefusedError(f"record id {text!r} is not allowed: node.spool.seq")
     return NodeId(found[1]), SpoolId(found[2]), int(found[3])

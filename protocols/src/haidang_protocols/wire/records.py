@@ -93,7 +93,6 @@ class Event(_Record, tag="event", frozen=True, kw_only=True):
         rule: id of the rule in the catalogue; `type` is its kind.
         cls: class label of the subject, "" for a crowd of several classes.
         alarm: somebody must see it now.
-        delayed: seconds between the scene and this record, when more than live.
         snapshot: a redacted picture follows under this record's id.
         catalogue: version that the rule came from, 0 when from a file on the node.
     """
