@@ -1,6 +1,7 @@
 """The sender: reads the spool, fills the window, listens to the watermark; nothing else trims."""
 
 import logging
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +16,7 @@ from haidang_protocols.wire.errors import MessageRefusedError
 from haidang_protocols.wire.names import record_id
 from haidang_protocols.wire.records import (
     Event,
+    Phase,
     RecordClass,
     decode_record,
     encode_batch,
@@ -81,7 +83,11 @@ class Publisher:
         self._ingest: dict[str, bool] = {}
         self._inbox: list[tuple[str, bytes]] = []
         self._reason = ""
-        self._came_up = False
+        self._came_up = self._announced = False
+        self._turned_s = time.monotonic()
+        self._asked: queue.SimpleQueue[tuple[str, messages.NodeCommand] | None] = (
+            queue.SimpleQueue()
+        )
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = False
@@ -106,6 +112,7 @@ class Publisher:
         )
         spool.listen(self._wake.set)
         self._thread = threading.Thread(target=self._run, name="publish", daemon=True)
+        self._worker = threading.Thread(target=self._work, name="commands", daemon=True)
 
     # --- face -------------------------------------------------------------------------------
 
@@ -113,12 +120,15 @@ class Publisher:
         """Connect and send until `stop`."""
         self._session.start()
         self._thread.start()
+        self._worker.start()
 
     def stop(self) -> None:
         """Say goodbye and end; what is not stored waits in the spool."""
         self._stopping = True
         self._wake.set()
         self._thread.join()
+        self._asked.put(None)
+        self._worker.join()
         state = messages.NodeState(online=False, at=self._clock.state().wall)
         self._session.publish(self._topic(NodeLeaf.STATE), messages.encode(state), retain=True)
         self._session.stop()
@@ -135,8 +145,12 @@ class Publisher:
 
     def announce(self) -> None:
         """Publish the birth again: something that it tells has changed."""
-        self._came_up = True
+        self._announced = True
         self._wake.set()
+
+    def stuck_s(self) -> float:
+        """How long ago the sender last turned; it does so every few seconds, broker or none."""
+        return time.monotonic() - self._turned_s
 
     def trims(self, payload: bytes) -> SeqSet:
         """What a message on `…/stored` lets the spool forget: the one place where it shrinks."""
@@ -167,12 +181,15 @@ class Publisher:
             self._wake.wait(self._sleep_s(beat_s))
             self._wake.clear()
             self._receive()
-            now_s = time.monotonic()
+            now_s = self._turned_s = time.monotonic()
             if not self._session.up:
                 continue
             if self._came_up:
                 self._came_up = False
-                self._greet(now_s)
+                self._greet()
+                self._window.restart(now_s)
+            elif self._announced:
+                self._greet()
             if now_s >= beat_s:
                 beat_s = now_s + HEARTBEAT_S
                 payload = messages.encode(self._hooks.heartbeat())
@@ -187,13 +204,13 @@ class Publisher:
             soon = min(soon, max(self._pace.linger_s, 0.05))
         return min(soon, max(0.05, beat_s - time.monotonic()))
 
-    def _greet(self, now_s: float) -> None:
+    def _greet(self) -> None:
+        self._announced = False
         state = messages.NodeState(online=True, at=self._clock.state().wall)
         self._session.publish(
             self._topic(NodeLeaf.BIRTH), messages.encode(self._hooks.birth()), retain=True
         )
         self._session.publish(self._topic(NodeLeaf.STATE), messages.encode(state), retain=True)
-        self._window.restart(now_s)
 
     def _centre_listens(self) -> bool:
         """Whether an ingest worker is up; where none was ever seen, it is worth a try."""
@@ -212,14 +229,15 @@ class Publisher:
         if isinstance(topic, topics.IngestTopic):
             was = self._centre_listens()
             state = messages.decode(payload, messages.IngestState) if payload else None
-            self._ingest[topic.worker] = bool(state and state.online)
-            if self._centre_listens() and not was:
+            online = self._ingest[topic.worker] = bool(state and state.online)
+            if online and (not was or self._window.in_doubt()):
                 # workers keep no session: what was under way when the last one left went nowhere
                 self._window.restart(time.monotonic())
         elif isinstance(topic, topics.NodeTopic) and topic.leaf is NodeLeaf.STORED:
             self._stored(self.trims(payload))
         elif isinstance(topic, topics.NodeTopic) and topic.leaf is NodeLeaf.COMMAND:
-            self._command(topic.tail or "", payload)
+            command = messages.decode(payload, messages.NodeCommand)
+            self._asked.put((topic.tail or "", command))
 
     def _stored(self, done: SeqSet) -> None:
         self._spool.stored(done)
@@ -229,26 +247,29 @@ class Publisher:
             del self._alarms[seq]
         self._told = {seq for seq in self._told if seq not in done}
 
-    def _command(self, verb: str, payload: bytes) -> None:
-        command = messages.decode(payload, messages.NodeCommand)
+    # --- the commands' thread: however long one takes, no alarm waits for it -----------------
+
+    def _work(self) -> None:
+        while (asked := self._asked.get()) is not None:
+            reply = self._reply(*asked)
+            self._session.publish(self._topic(NodeLeaf.REPLY), messages.encode(reply))
+
+    def _reply(self, verb: str, command: messages.NodeCommand) -> messages.Reply:
         handler = self._hooks.commands.get(verb)
         if handler is None:
             known = ", ".join(sorted(self._hooks.commands)) or "none"
-            reply = messages.Reply(id=command.id, ok=False, why=f"no verb {verb!r}; known: {known}")
-        else:
-            try:
-                result = dict(handler(command.arguments))
-                reply = messages.Reply(id=command.id, ok=True, result=result)
-            except MessageRefusedError as error:
-                reply = messages.Reply(id=command.id, ok=False, why=str(error))
-        self._session.publish(self._topic(NodeLeaf.REPLY), messages.encode(reply))
+            return messages.Reply(id=command.id, ok=False, why=f"no verb {verb!r}; known: {known}")
+        try:
+            return messages.Reply(id=command.id, ok=True, result=dict(handler(command.arguments)))
+        except MessageRefusedError as error:
+            return messages.Reply(id=command.id, ok=False, why=str(error))
 
     # --- sending ----------------------------------------------------------------------------
 
     def _send(self, now_s: float) -> None:
         if self._window.stalled(now_s):
             log.warning("nothing was stored for a while: %d records go again", self._window.size())
-        for seq, cls in self._window.hopeless():
+        for seq, cls in self._window.hopeless(now_s):
             log.error("record %d cannot be read by the centre: a gap takes its place", seq)
             self._spool.give_up(SeqSet([(seq, seq)]), cls, reason="unreadable")
             del self._window.sent[seq]
@@ -371,8 +392,8 @@ class Publisher:
 
     def _tell(self, seq: int, payload: bytes) -> bool:
         event = decode_record(payload)
-        if not isinstance(event, Event):
-            return True
+        if not isinstance(event, Event) or event.phase is Phase.END:
+            return True  # only what begins calls somebody
         found = self._hooks.case_of(event)
         if found is None:
             return True

@@ -38,8 +38,10 @@ class Pace:
         backlog_age_s: a record older than this when it is sent is backlog.
         backlog_per_s: backlog records a second, so that a long outage drowns nobody.
         alarm_patience_s: an alarm not stored after this is told to the site directly.
-        unreadable_after: sendings of a record that stays a hole before it goes alone, and again as
-            many before it is given up.
+        unreadable_after: how often a record stays a hole, while what was sent after it is stored,
+            before it goes alone, and again as often before it is given up.
+        unreadable_s: how long it must have been a hole to be given up: longer than a broker takes
+            to find out that a worker hangs which holds it.
     """
 
     window: int = 2000
@@ -50,3 +52,4 @@ class Pace:
     backlog_per_s: float = 200.0
     alarm_patience_s: float = 2.0
     unreadable_after: int = 3
+    unreadable_s: float = 600.0

@@ -1,7 +1,8 @@
 """What was sent and is not stored yet, and what to do about it: pure, given the time.
 
 A record leaves the window only by the watermark, or when it is given up after the centre has shown,
-by storing what came after it, that it can read all but this one.
+again and again and for long, by storing what was sent after it, that it can read all but this one.
+That it was sent often shows nothing: the centre may have been away, or a worker of it hung.
 """
 
 from dataclasses import dataclass, field
@@ -16,9 +17,10 @@ class Sent:
     """One record that is under way."""
 
     cls: RecordClass
-    tries: int = 0
     due: bool = True
     at_s: float = 0.0
+    missed: int = 0
+    missed_first_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -30,6 +32,7 @@ class Window:
     _stall_s: float = 0.0
     _news_s: float = 0.0
     _highest: int = 0
+    _stored_sent_s: float = 0.0
 
     def size(self) -> int:
         """How many records are under way."""
@@ -44,7 +47,6 @@ class Window:
         if not self.sent:
             self._news_s = now_s
         found = self.sent.setdefault(seq, Sent(cls))
-        found.tries += 1
         found.due, found.at_s = False, now_s
 
     def restart(self, now_s: float) -> None:
@@ -58,7 +60,7 @@ class Window:
         self._highest = max(self._highest, done.highest())
         gone = [seq for seq in self.sent if seq in done]
         for seq in gone:
-            del self.sent[seq]
+            self._stored_sent_s = max(self._stored_sent_s, self.sent.pop(seq).at_s)
         if gone:
             self._news_s, self._stall_s = now_s, self.pace.stall_s
         return len(gone)
@@ -69,8 +71,10 @@ class Window:
         A hole that the watermark has left behind is due again by itself.
         """
         for seq, record in self.sent.items():
-            if seq < self._highest and now_s - record.at_s >= self.pace.stall_s:
+            late = now_s - record.at_s >= self.pace.stall_s
+            if seq < self._highest and late and not record.due:
                 record.due = True
+                self._miss(record, now_s)
         if not self.sent or now_s - self._news_s < (self._stall_s or self.pace.stall_s):
             return False
         for record in self.sent.values():
@@ -79,21 +83,32 @@ class Window:
         self._stall_s = min(self.pace.stall_max_s, (self._stall_s or self.pace.stall_s) * 2)
         return True
 
+    def _miss(self, record: Sent, now_s: float) -> None:
+        """Count a hole, if what was sent after it is stored."""
+        if self._stored_sent_s > record.at_s:
+            record.missed += 1
+            record.missed_first_s = record.missed_first_s or now_s
+
+    def in_doubt(self) -> bool:
+        """Whether all that is under way was sent again and still nothing is stored."""
+        return bool(self.sent) and self._stall_s > self.pace.stall_s
+
     def due(self) -> list[int]:
         """What must be sent again, lowest sequence first."""
         return sorted(seq for seq, record in self.sent.items() if record.due)
 
     def alone(self, seq: int) -> bool:
-        """Whether a record has failed so often that it goes in a batch of its own."""
+        """Whether a record was missed so often that it goes in a batch of its own."""
         found = self.sent.get(seq)
-        return found is not None and found.tries >= self.pace.unreadable_after
+        return found is not None and found.missed >= self.pace.unreadable_after
 
-    def hopeless(self) -> list[tuple[int, RecordClass]]:
-        """Records that went alone often enough while the centre stored what came after them."""
+    def hopeless(self, now_s: float) -> list[tuple[int, RecordClass]]:
+        """Records that went alone often and long enough while the centre stored what came after."""
+        often, long_s = 2 * self.pace.unreadable_after, self.pace.unreadable_s
         return [
             (seq, record.cls)
             for seq, record in self.sent.items()
-            if record.tries >= 2 * self.pace.unreadable_after and record.due and seq < self._highest
+            if record.missed >= often and now_s - record.missed_first_s >= long_s
         ]
 
 

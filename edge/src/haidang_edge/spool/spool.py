@@ -244,6 +244,11 @@ class Spool:
             ]
             return min(ages, default=None)
 
+    @property
+    def alive(self) -> bool:
+        """Whether records still become durable: a disk that fails ends it, a full one does not."""
+        return self._thread.is_alive()
+
     def full_since_ns(self) -> int | None:
         """Since when nothing could be written, None while all is well."""
         return self._full_since_ns
@@ -251,11 +256,12 @@ class Spool:
     def close(self) -> None:
         """Write what was taken, save what is stored, end the thread."""
         with self._lock:
+            failed = not self._thread.is_alive()
             self._closing = True
             self._work.notify()
         self._thread.join()
         with self._lock:
-            if self._full_since_ns is None:
+            if self._full_since_ns is None and not failed:
                 self._save_stored()
             for segs in self._chains.values():
                 for seg in segs:

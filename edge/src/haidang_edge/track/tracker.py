@@ -107,11 +107,11 @@ class _Kept:
 
 
 class Tracker:
-    """See the module; used by one thread."""
+    """See the module; used by one thread. `settings` may be changed between looks."""
 
     def __init__(self, settings: TrackerSettings | None = None, *, first_id: int = 1) -> None:
         """Begin with no tracks; `first_id` must be above all ids given since the node started."""
-        self._settings = settings or TrackerSettings()
+        self.settings = settings or TrackerSettings()
         self._next = first_id
         self._kept: list[_Kept] = []
         self._boxes: Array = np.empty((0, 4), np.float32)
@@ -128,13 +128,13 @@ class Tracker:
         `detections`: (n, 6) of x0, y0, x1, y1 as shares, score, class; the order of rows plays no
         part, up to rows that are equal.
         """
-        found = _sorted(detections[detections[:, 4] >= self._settings.keep_score])
+        found = _sorted(detections[detections[:, 4] >= self.settings.keep_score])
         pairs = self._match(found, mono_ns)
         self._take(found, pairs, mono_ns)
         self._forget(mono_ns)
         taken = {row for _, row in pairs}
         for row in range(len(found)):
-            if row not in taken and found[row, 4] >= self._settings.start_score:
+            if row not in taken and found[row, 4] >= self.settings.start_score:
                 self._begin(found[row], mono_ns)
         return self._tracks(mono_ns)
 
@@ -143,7 +143,7 @@ class Tracker:
     def _match(self, found: Array, mono_ns: int) -> list[tuple[int, int]]:
         if not self._kept or not len(found):
             return []
-        s = self._settings
+        s = self.settings
         unseen_s = np.array([(mono_ns - k.last_ns) * _NS for k in self._kept], np.float32)
         ahead = self._speeds * np.minimum(unseen_s, s.coast_s)[:, None]
         expected = self._boxes + np.hstack([ahead, ahead])
@@ -170,7 +170,7 @@ class Tracker:
         boxes = found[rows, :4]
         kept = [self._kept[index] for index in at]
         dt_s = np.array([max((mono_ns - k.last_ns) * _NS, 1e-3) for k in kept], np.float32)
-        share = 1.0 - np.exp(dt_s / -self._settings.settle_s)
+        share = 1.0 - np.exp(dt_s / -self.settings.settle_s)
         moved = (boxes - self._boxes[at]) @ _CENTRE
         self._speeds[at] += share[:, None] * (moved / dt_s[:, None] - self._speeds[at])
         self._boxes[at] = boxes
@@ -180,7 +180,7 @@ class Tracker:
             track.vote(int(cls), score)
 
     def _forget(self, mono_ns: int) -> None:
-        s = self._settings
+        s = self.settings
         stays = [
             (mono_ns - k.last_ns) * _NS <= (s.lost_s if k.hits > 1 else s.tentative_s)
             for k in self._kept
