@@ -19,9 +19,8 @@ log = logging.getLogger(__name__)
 
 IN_FORCE_TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 5.0
+OBJECTION_TIMEOUT_S = 1.0
 _NEEDS_NO_CATALOGUE = frozenset({Kind.NODE, Kind.INGEST, Kind.WORKER, Kind.CONSOLE, Kind.ADMIN})
-_CONNECT = b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x0a\x00\x00"
-"""The shortest MQTT 3.1.1 CONNECT: no client id, clean session, 10 s keep-alive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +93,8 @@ class LiveBroker:
     def _refuses(self, certificate: str, key: bytes) -> bool:
         """Whether the broker turns a certificate away as revoked.
 
-        With TLS 1.3 a client hears of it only after its own side of the handshake is done, so it
-        speaks first and then reads.
+        With TLS 1.3 a client hears of it only after its own side of the handshake is done; a broker
+        that has no objection says nothing before it is spoken to.
         """
         admin = self._settings.admin
         context = _presenting(admin.ca, certificate, key)
@@ -104,10 +103,12 @@ class LiveBroker:
                 create_connection((admin.host, admin.port), CONNECT_TIMEOUT_S) as plain,
                 context.wrap_socket(plain, server_hostname=admin.host) as secured,
             ):
-                secured.sendall(_CONNECT)
-                secured.recv(4)
+                secured.settimeout(OBJECTION_TIMEOUT_S)
+                secured.recv(1)
         except ssl.SSLError as error:
             return "CERTIFICATE_REVOKED" in (error.reason or "")
+        except TimeoutError:
+            return False
         except OSError as error:
             log.info("broker %s:%d: %s", admin.host, admin.port, error)
         return False
