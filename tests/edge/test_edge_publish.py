@@ -31,7 +31,7 @@ from servers import start
 pytestmark = pytest.mark.broker
 
 ME = Identity(centre="c", site="s", node="n")
-QUICK = Pace(stall_s=0.4, stall_max_s=1.0, alarm_patience_s=0.3)
+QUICK = Pace(stall_s=0.4, stall_max_s=1.0, alarm_patience_s=0.3, unreadable_s=1.0)
 
 
 def event(*, alarm: bool = False, t: int = 0, synced: bool = True, mono: int = 1) -> Event:
@@ -347,6 +347,36 @@ def test_patience_doubles_while_the_centre_is_silent() -> None:
     assert [t for t in range(40) if window.stalled(float(t))] == [4, 12, 22, 32]
     assert window.stored(SeqSet([(1, 1)]), 40.0) == 1
     assert window.size() == 0
+
+
+def test_a_silent_centre_however_long_makes_no_record_unreadable() -> None:
+    window = Window(Pace(stall_s=1, stall_max_s=4, unreadable_s=10))
+    for again in range(60):
+        for seq in range(1, 5):
+            window.take(seq, RecordClass.EVENT, float(again))
+        window.stalled(again + 0.5)
+    window.stored(SeqSet([(4, 4)]), 60.0)
+    for again in range(60, 64):
+        window.stalled(again + 1.5)
+        window.take(1, RecordClass.EVENT, again + 1.6)
+    # nothing that was sent after it was stored: a worker that hangs may hold it
+    assert not window.alone(1)
+    assert window.hopeless(1000.0) == []
+
+
+def test_a_record_is_given_up_only_when_often_and_long_passed_over() -> None:
+    window = Window(Pace(stall_s=1, unreadable_after=3, unreadable_s=100))
+    now_s = 0.0
+    for again in range(8):
+        window.take(1, RecordClass.EVENT, now_s)
+        window.take(10 + again, RecordClass.EVENT, now_s + 0.1)
+        window.stored(SeqSet([(10 + again, 10 + again)]), now_s + 0.2)
+        assert window.alone(1) == (again >= 3)
+        assert window.hopeless(now_s) == []
+        now_s += 1.5
+        window.stalled(now_s)
+    assert window.hopeless(now_s) == []
+    assert window.hopeless(now_s + 100.0) == [(1, RecordClass.EVENT)]
 
 
 def test_an_observation_is_no_event(node: Node, centre: Centre) -> None:

@@ -1,0 +1,91 @@
+"""Servers of a test's own: what it kills nobody else stands on."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from fakes.node_line import Line
+from servers import start
+
+
+FIGURES = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def tell(request: pytest.FixtureRequest) -> Callable[[object], None]:
+    """Says a figure at the end of the run, whether the test passes or not."""
+    lines = request.config.stash.setdefault(FIGURES, [])
+
+    def say(figure: object) -> None:
+        lines.append(f"{request.node.name}: {figure}")
+
+    return say
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The figures that tests told."""
+    lines = terminalreporter.config.stash.get(FIGURES, [])
+    if lines:
+        terminalreporter.section("figures")
+        for line in lines:
+            terminalreporter.line(line)
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> dict[str, Any]:
+    """The embedded default: SQLite for both databases."""
+    return {
+        "state": f"sqlite:///{tmp_path / 'state.sqlite'}",
+        "timeseries": {"kind": "sqlite", "path": str(tmp_path / "series.sqlite")},
+    }
+
+
+def fresh_database(server: start.Postgres) -> str:
+    """The address of a new, empty database."""
+    name = f"t{secrets.token_hex(6)}"
+    with psycopg.connect(server.url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return server.url.rpartition("/")[0] + f"/{name}"
+
+
+def influx_settings(server: start.Influx, folder: Path) -> dict[str, Any]:
+    """How a centre's configuration names a real InfluxDB."""
+    token = folder / "influx.token"
+    token.write_text(server.token)
+    return {
+        "kind": "influx",
+        "url": server.url,
+        "org": server.org,
+        "token_file": str(token),
+        "timeout_s": 10.0,
+    }
+
+
+@pytest.fixture
+def real(tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, Any]:
+    """PostgreSQL and InfluxDB."""
+    postgres: start.Postgres = request.getfixturevalue("postgres")
+    influx: start.Influx = request.getfixturevalue("influx")
+    return {
+        "state": fresh_database(postgres),
+        "timeseries": influx_settings(influx, tmp_path),
+    }
+
+
+@pytest.fixture
+def new_line(tmp_path: Path, broker: start.Server) -> Iterator[Callable[..., Line]]:
+    """Makes lines of processes; what is left of them ends with the test."""
+    made: list[Line] = []
+
+    def make(**options: Any) -> Line:
+        line = Line(tmp_path / f"line-{len(made)}", options.pop("broker", broker), **options)
+        made.append(line)
+        return line
+
+    yield make
+    for line in made:
+        line.close()
