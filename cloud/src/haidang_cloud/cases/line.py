@@ -127,14 +127,14 @@ class CaseLine:
         now_ns = self._now_ns()
         taken = self._desk.consume(self._owner(), now_ns=now_ns)
         self.counts["alarms"] += taken
-        self._answers.settle_waiting(now_ns=now_ns)
         # whoever reaches the broker tells
         claimed = self._teller.claim(now_ns=now_ns) if self._connection.up else []
         for told in claimed:
             self._out.put(told)
         if claimed:
             self._connection.wake()
-        self._more = BATCH in (taken, len(claimed))
+        settled = self._answers.settle_waiting(now_ns=now_ns)
+        self._more = BATCH in (taken, len(claimed), settled)
 
     def serve_answers(self) -> None:
         """Take one answer, or note what the broker has; kept until the database has it."""

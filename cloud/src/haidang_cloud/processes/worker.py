@@ -1,0 +1,166 @@
+"""`haidang cloud worker`: cases and the jobs that keep the centre's projections and files."""
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from haidang_cloud.blobs import Blobs
+from haidang_cloud.cases import CaseLine, LineSettings
+from haidang_cloud.ingest import Directory
+from haidang_cloud.lake import Lake, Roller
+from haidang_cloud.people import Accounts, Rights
+from haidang_cloud.people.audit import Anchor
+from haidang_cloud.processes import running
+from haidang_cloud.processes.catalogue import InForce
+from haidang_cloud.processes.config import CloudConfig, broker_of, load_config, series_of, state_of
+from haidang_cloud.processes.jobs import Job, Jobs
+from haidang_cloud.state import dirty
+from haidang_cloud.state.database import State
+from haidang_cloud.timeseries import TimeSeries
+from haidang_cloud.timeseries.projection import HEALTH, RECORDS, ensure_buckets, project
+from haidang_protocols.catalogue import Catalogue
+from haidang_protocols.wire.names import check_name
+
+log = logging.getLogger(__name__)
+
+REPORT_S = 60.0
+HOUR_S = 3600.0
+
+
+class Ruling(Directory):
+    """What the worker must know of a catalogue in force: whose an alarm is, and who may answer."""
+
+    def __init__(self, catalogue: Catalogue, number: int) -> None:
+        """Index a catalogue in force."""
+        super().__init__(catalogue, number)
+        self.rights = Rights(catalogue)
+
+
+def run(config_path: Path, *, worker: str, verbose: bool = False) -> int:
+    """Run until SIGTERM."""
+    running.log_to_stderr(verbose=verbose)
+    config = load_config(config_path)
+    check_name(worker, what="worker")
+    state = state_of(config)
+    series = series_of(config)
+    in_force = InForce(state, config, Ruling)
+    line = CaseLine(
+        LineSettings(name=worker, centre=config.centre, broker=broker_of(config)),
+        state,
+        Accounts(state, config.centre),
+        owner=lambda: in_force.current().owner,
+        rights=lambda: in_force.current().rights,
+    )
+    holder = f"worker-{worker}"
+    jobs = Jobs(
+        [*_case_jobs(line), *_keeping_jobs(config, state, series, in_force, holder)],
+        state,
+        centre=config.centre,
+        holder=holder,
+    )
+    report = Job(name="report", every_s=REPORT_S, run=lambda: _report(worker, line, jobs))
+    reporting = Jobs([report], state, centre=config.centre, holder=holder)
+    running.on_signal(line.stop)
+    log.info("worker %s is up", worker)
+    jobs.start()
+    reporting.start()
+    try:
+        line.run()
+    finally:
+        reporting.stop()
+        jobs.stop()
+        line.close()
+        in_force.close()
+        series.close()
+        state.close()
+    return 0
+
+
+def _report(worker: str, line: CaseLine, jobs: Jobs) -> None:
+    """The heartbeat in the log: that it lives, what it did, what troubles it."""
+    broker = "up" if line.up else "away"
+    log.info("worker %s: broker %s, %s, trouble %s", worker, broker, line.counts, jobs.trouble)
+
+
+def _case_jobs(line: CaseLine) -> list[Job]:
+    """What staff wait for: short pauses after a failure, and every worker does it."""
+    return [
+        Job(name="cases", run=line.serve_cases, backoff_max_s=1.0),
+        Job(name="answers", run=line.serve_answers, backoff_max_s=1.0),
+        Job(name="forget-answers", run=line.forget, every_s=HOUR_S, lease_s=HOUR_S),
+    ]
+
+
+def _keeping_jobs(
+    config: CloudConfig,
+    state: State,
+    series: TimeSeries,
+    in_force: InForce[Ruling],
+    holder: str,
+) -> list[Job]:
+    centre = config.centre
+    lake = Lake(
+        Path(config.lake),
+        state,
+        centre=centre,
+        time_zone=in_force.current().catalogue.centre.time_zone,
+    )
+    blobs = Blobs(Path(config.blobs), state, centre=centre)
+    roller = Roller(lake, holder=holder)
+    jobs = [
+        Job(
+            name="project",
+            run=_projection(state, series, in_force),
+            every_s=1.0,
+            wanted=lambda: any(dirty.read(state, centre, dataset) for dataset in (RECORDS, HEALTH)),
+            lease_s=300.0,
+        ),
+        # the roller leases its rounds by itself
+        Job(name="roll", run=roller.roll, every_s=30.0),
+        Job(
+            name="tidy-lake",
+            run=lambda: _tidy(lake, roller),
+            every_s=600.0,
+            lease_s=HOUR_S,
+        ),
+        Job(
+            name="expire-pictures",
+            run=lambda: blobs.expire(now_ns=time.time_ns()),
+            every_s=HOUR_S,
+            lease_s=HOUR_S,
+        ),
+    ]
+    if config.audit_head is not None:
+        anchor = Anchor(Path(config.audit_head))
+        jobs.append(
+            Job(
+                name="anchor-audit",
+                run=lambda: anchor.add(state, centre),
+                every_s=60.0,
+                lease_s=60.0,
+            )
+        )
+    return jobs
+
+
+def _projection(
+    state: State, series: TimeSeries, in_force: InForce[Ruling]
+) -> Callable[[], object]:
+    """Copies to scope buckets; makes those of a new catalogue before it writes to them."""
+    ensured: list[Ruling] = []
+
+    def run() -> int:
+        ruling = in_force.current()
+        if ruling not in ensured:
+            ensure_buckets(series, ruling.catalogue)
+            ensured[:] = [ruling]
+        return project(state, series, ruling.catalogue)
+
+    return run
+
+
+def _tidy(lake: Lake, roller: Roller) -> None:
+    lake.compact(now_ns=time.time_ns())
+    lake.clean(now_ns=time.time_ns())
+    roller.clean()
