@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from haidang_protocols.errors import UserError
+from haidang_protocols.wire.versions import always
 
 ENROLMENT_VERSION = 1
 SECRET_BYTES = 16
@@ -90,7 +91,7 @@ def _check(content: bytes) -> bytes:
 class EnrolRequest(Struct, frozen=True, kw_only=True):
     """On ENROL_PATH: the secret in hexadecimal and the certificate request made on the node."""
 
-    v: int = ENROLMENT_VERSION
+    v: int = always(ENROLMENT_VERSION)
     secret: Annotated[str, Meta(pattern=f"^[0-9a-f]{{{2 * SECRET_BYTES}}}$")]
     csr: Pem
     hardware: Annotated[str, Meta(max_length=200)] = ""
@@ -102,7 +103,7 @@ class RenewRequest(Struct, frozen=True, kw_only=True):
     To send it twice does no harm: the answer serves nobody but the holder of the new key.
     """
 
-    v: int = ENROLMENT_VERSION
+    v: int = always(ENROLMENT_VERSION)
     certificate: Pem
     csr: Pem
     signature: Annotated[str, Meta(max_length=400)]
@@ -111,7 +112,7 @@ class RenewRequest(Struct, frozen=True, kw_only=True):
 class Enrolled(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The answer to both: who the node is, its certificate, its authority, and its broker."""
 
-    v: int = ENROLMENT_VERSION
+    v: int = always(ENROLMENT_VERSION)
     centre: str
     site: str
     node: str

@@ -10,6 +10,7 @@ from haidang_protocols.wire.errors import MessageRefusedError
 from haidang_protocols.wire.names import SPOOL_PATTERN, RecordId, case_id_of
 from haidang_protocols.wire.records import NUL, Box, Count, Event, RuleKind, TimeNs
 from haidang_protocols.wire.topics import Severity
+from haidang_protocols.wire.versions import always
 
 MESSAGE_VERSION = 1
 DELAYED_AFTER_NS = 60_000_000_000
@@ -19,7 +20,7 @@ DELAYED_AFTER_NS = 60_000_000_000
 class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Every small message begins with its version."""
 
-    v: int = MESSAGE_VERSION
+    v: int = always(MESSAGE_VERSION)
 
 
 class CameraState(StrEnum):

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from haidang_protocols.wire.errors import MessageRefusedError
 from haidang_protocols.wire.names import SPOOL_PATTERN
 from haidang_protocols.wire.records import Box, Name, Seq, TimeNs
+from haidang_protocols.wire.versions import always
 
 SNAPSHOT_VERSION = 1
 SNAPSHOT_BYTES_MAX = 200 * 1024
@@ -19,7 +20,7 @@ _HEADER_MAX = 4096
 class SnapshotHeader(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a picture shows; `seq` is its own place in the spool, `record` the event's id."""
 
-    v: int = SNAPSHOT_VERSION
+    v: int = always(SNAPSHOT_VERSION)
     spool: Annotated[str, Meta(pattern=SPOOL_PATTERN)]
     seq: Seq
     record: str

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 from haidang_protocols.wire.errors import MessageRefusedError
 from haidang_protocols.wire.names import SPOOL_PATTERN
 from haidang_protocols.wire.seqset import SeqSet
+from haidang_protocols.wire.versions import always
 
 WATERMARK_VERSION = 1
 MISSING_MAX = 64
@@ -16,7 +17,7 @@ MISSING_MAX = 64
 class Watermark(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All of 1..`upto` of `spool` is stored, but for `missing` (at most 64 ranges)."""
 
-    v: int = WATERMARK_VERSION
+    v: int = always(WATERMARK_VERSION)
     spool: Annotated[str, Meta(pattern=SPOOL_PATTERN)]
     upto: Annotated[int, Meta(ge=0)]
     missing: tuple[tuple[int, int], ...] = ()
