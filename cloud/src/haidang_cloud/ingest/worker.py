@@ -119,6 +119,11 @@ class IngestWorker:
         if self._broken is not None:
             raise self._broken
 
+    @property
+    def load(self) -> int:
+        """Records, and messages beside them, that were taken in and are not stored."""
+        return self._queued + self._batch.load
+
     def stop(self) -> None:
         """Ask `run` to end; may be called from any thread or a signal handler."""
         self._stop.set()
@@ -165,7 +170,7 @@ class IngestWorker:
 
     def _full(self) -> bool:
         return (
-            self._queued + self._batch.load >= QUEUE_LOAD
+            self.load >= QUEUE_LOAD
             or self._queued_bytes + self._batch.bytes >= QUEUE_BYTES
         )
 
