@@ -24,7 +24,9 @@ TOPIC = "$CONTROL/dynamic-security/v1"
 ANSWERS = f"{TOPIC}/response"
 TIMEOUT_S = 15.0
 PAGE = 500
-BATCH_BYTES = 128 * 1024
+BATCH_BYTES = 16 * 1024
+"""Far below the broker's packet limit: it writes its whole file after each command, and does
+nothing else until a message's last command is done."""
 
 _FINE = frozenset({"Client already exists", "Client not found", "Role not found"})
 
@@ -199,7 +201,7 @@ def _already(command: Command, error: str) -> bool:
 
 
 def _batches(commands: Iterable[Command]) -> Iterator[list[Command]]:
-    """Commands in messages that stay below the broker's packet limit."""
+    """Commands in messages that do not keep the broker from its work for long."""
     batch: list[Command] = []
     size = 0
     for command in commands:
