@@ -14,19 +14,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from bench import measure
-from fakes.centre import Centre
-from haidang_edge.detect import ModelStore
-from haidang_protocols.wire import messages, topics
-from haidang_protocols.wire.topics import NodeLeaf
 from servers import find, start
+from servers.node import AgentNode
 
-HERE = Path(__file__).resolve().parent
-CATALOGUE = HERE.parents[1] / "catalog" / "minimal" / "centre.yaml"
 FRAMES = 250
 SETTLE_S = 8.0
 MEASURE_S = 20.0
@@ -79,80 +71,23 @@ def bare(clip: Path, model: Path, *, paced: bool) -> dict[str, float]:
     return dict(json.loads(done.stdout))
 
 
-class Node:
-    """An agent at work on so many cameras, all of the same clip."""
-
-    def __init__(self, folder: Path, clip: Path, model: Path, *, cameras: int, port: int) -> None:
-        self.centre = Centre(port, centre="demo", site="gate", node="gate-1")
-        ModelStore(folder / "models").add(model)
-        catalogue: Any = yaml.safe_load(CATALOGUE.read_text())
-        camera = catalogue["cameras"][0] | {"source": str(clip), "fps": 60, "gate": False}
-        catalogue["cameras"] = [camera | {"id": f"cam-{n}"} for n in range(cameras)]
-        (folder / "centre.yaml").write_text(yaml.safe_dump(catalogue, allow_unicode=True))
-        config = {
-            "centre": "demo",
-            "site": "gate",
-            "node": "gate-1",
-            "catalogue": "centre.yaml",
-            "models": "models",
-            "spool": {"folder": "spool", "quota_mb": 64},
-            "broker": {"host": "127.0.0.1", "port": port, "plain": True},
-            "trust_wall": True,
-        }
-        (folder / "node.yaml").write_text(yaml.safe_dump(config))
-        command = [str(Path(sys.executable).with_name("haidang")), "node", "agent"]
-        with (folder / "agent.log").open("wb") as log:
-            self.process = subprocess.Popen(
-                [*command, "--config", str(folder / "node.yaml")], stdout=log, stderr=log
-            )
-        self.cameras = cameras
-        start.wait_until(lambda: self.looked() > 0, what="the first look", timeout_s=60)
-
-    def looked(self) -> int:
-        """Frames looked at so far, 0 unless every camera is at work."""
-        cameras = self.status()["heartbeat"].get("cameras", [])
-        looked = [camera.get("looked", 0) for camera in cameras]
-        return sum(looked) if len(looked) == self.cameras and all(looked) else 0
-
-    def status(self) -> dict[str, Any]:
-        """What the node answers to `status`."""
-        number = f"s{time.monotonic_ns()}"
-        topic = topics.node_topic("demo", "gate", "gate-1", NodeLeaf.COMMAND, "status")
-        found: list[messages.Reply] = []
-
-        def answered() -> bool:
-            replies = [
-                messages.decode(r, messages.Reply) for r in self.centre.heard(NodeLeaf.REPLY)
-            ]
-            found.extend(reply for reply in replies if reply.id == number)
-            return bool(found)
-
-        for _ in range(20):
-            self.centre.say(topic, messages.encode(messages.NodeCommand(id=number)))
-            try:
-                start.wait_until(answered, what="status", timeout_s=1.5)
-            except TimeoutError:
-                continue
-            return found[0].result
-        raise measure.MissingError("the node does not answer `status`")
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(20)
-        self.centre.close()
-
-
 @contextmanager
-def node(clip: Path, model: Path, *, cameras: int) -> Iterator[Node]:
-    """A node with a broker of its own; both end with the block."""
+def node(clip: Path, model: Path, *, cameras: int) -> Iterator[AgentNode]:
+    """A node at work, all cameras on one clip, with a broker of its own."""
     folder = Path(tempfile.mkdtemp(prefix="haidang-bench-"))
     broker = start.mosquitto(measure.program("mosquitto"), folder / "broker")
     broker.start()
-    made = Node(folder, clip, model, cameras=cameras, port=broker.port)
+    camera = {"source": str(clip), "fps": 60, "gate": False}
+    declared = [camera | {"id": f"cam-{n}"} for n in range(cameras)]
+    made = AgentNode(folder, port=broker.port, model=model, cameras=declared)
     try:
+        made.start()
+        start.wait_until(
+            lambda: all(c.get("looked") for c in made.cameras().values()), what="the first looks"
+        )
         yield made
     finally:
-        made.stop()
+        made.close()
         broker.stop()
         shutil.rmtree(folder)
 
@@ -161,16 +96,19 @@ def agent(clip: Path, model: Path, *, cameras: int) -> dict[str, float]:
     """CPU a frame and memory of a node once it has settled."""
     with node(clip, model, cameras=cameras) as made:
         time.sleep(SETTLE_S)
-        looked, cpu_s, at_s = made.looked(), measure.cpu_s(made.process.pid), time.monotonic()
+        looked, cpu_s, at_s = _looked(made), measure.cpu_s(made.pid), time.monotonic()
         time.sleep(MEASURE_S)
-        frames = made.looked() - looked
-        spent_s = measure.cpu_s(made.process.pid) - cpu_s
+        frames, passed_s = _looked(made) - looked, time.monotonic() - at_s
         return {
-            "cpu_ms": spent_s / frames * 1e3,
-            "fps": frames / (time.monotonic() - at_s),
-            "pss_mb": measure.pss_mb(made.process.pid),
-            "processes": len(measure.tree(made.process.pid)),
+            "cpu_ms": (measure.cpu_s(made.pid) - cpu_s) / frames * 1e3,
+            "fps": frames / passed_s / cameras,
+            "pss_mb": measure.pss_mb(made.pid),
+            "processes": len(measure.tree(made.pid)),
         }
+
+
+def _looked(made: AgentNode) -> int:
+    return sum(camera["looked"] for camera in made.cameras().values())
 
 
 def main() -> None:

@@ -94,7 +94,7 @@ def load_config(path: Path) -> NodeConfig:
     reader = Reader(path.name)
     config: Any = reader.read(root, inspect.type_info(NodeConfig), "")
     problems = list(reader.problems)
-    if reader.ok(config):
+    if not problems:
         config = _anchored(config, path.parent.resolve())
         problems += [
             Problem(file=path.name, line=_line(reader, field), field=field, value=value, message=m)

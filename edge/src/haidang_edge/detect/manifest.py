@@ -118,7 +118,7 @@ def read_manifest(text: str, *, file: str) -> Manifest:
         raise ManifestRefusedError([_whole(file, "is empty")])
     reader = Reader(file)
     manifest = reader.read(root, inspect.type_info(Manifest), "")
-    if not reader.ok(manifest):
+    if reader.problems:
         raise ManifestRefusedError(reader.problems)
     found = [
         Problem(file=file, line=reader.lines.get(field, 1), field=field, value="", message=message)
