@@ -35,7 +35,11 @@ class SqliteConfig(Struct, frozen=True, kw_only=True, tag_field="kind", tag="sql
 
 
 class BrokerConfig(Struct, frozen=True, kw_only=True):
-    """The broker; `plain` for one on the same machine only."""
+    """The broker; `plain` for one on the same machine only.
+
+    A process is who its certificate says: `{process}` in `cert` and `key` becomes its name, such as
+    `ingest.w1` or `worker.w1`, so that one file serves them all and none takes another's session.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 8883
@@ -46,11 +50,20 @@ class BrokerConfig(Struct, frozen=True, kw_only=True):
 
 
 class ApiConfig(Struct, frozen=True, kw_only=True):
-    """Where the API listens; `origin` is its address as people type it."""
+    """Where the API listens.
+
+    Attributes:
+        origin: its address as people type it.
+        proxies: addresses of proxies whose word on who asks is believed.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 8080
-    origin: str = "http://127.0.0.1:8080"
+    origin: Annotated[
+        str,
+        Meta(pattern="^https?://[^/?#]+$", description="an address such as https://ioc.tinh.vn"),
+    ] = "http://127.0.0.1:8080"
+    proxies: tuple[str, ...] = ()
 
 
 class CloudConfig(Struct, frozen=True, kw_only=True):
@@ -136,12 +149,12 @@ def series_of(config: CloudConfig) -> TimeSeries:
     )
 
 
-def broker_of(config: CloudConfig) -> BrokerSettings:
-    """The broker and our certificate."""
+def broker_of(config: CloudConfig, *, process: str = "ingest.w1") -> BrokerSettings:
+    """The broker and the certificate of a process."""
     given = config.broker
 
     def path(text: str | None) -> Path | None:
-        return None if text is None else Path(text)
+        return None if text is None else Path(text.replace("{process}", process))
 
     return BrokerSettings(
         host=given.host,

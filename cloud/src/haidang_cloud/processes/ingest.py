@@ -31,7 +31,7 @@ def run(config_path: Path, *, worker: str, verbose: bool = False) -> int:
         blobs=Blobs(Path(config.blobs), state, centre=config.centre),
         keep_pictures_ns=config.snapshot_days * DAY_NS,
     )
-    settings = WorkerSettings(name=worker, broker=broker_of(config))
+    settings = WorkerSettings(name=worker, broker=broker_of(config, process=f"ingest.{worker}"))
     ingest = IngestWorker(settings, stores, in_force.current)
     running.on_signal(ingest.stop)
     try:

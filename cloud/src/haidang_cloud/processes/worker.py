@@ -46,7 +46,11 @@ def run(config_path: Path, *, worker: str, verbose: bool = False) -> int:
     series = series_of(config)
     in_force = InForce(state, config, Ruling)
     line = CaseLine(
-        LineSettings(name=worker, centre=config.centre, broker=broker_of(config)),
+        LineSettings(
+            name=worker,
+            centre=config.centre,
+            broker=broker_of(config, process=f"worker.{worker}"),
+        ),
         state,
         Accounts(state, config.centre),
         owner=lambda: in_force.current().owner,
