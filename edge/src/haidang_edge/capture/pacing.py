@@ -3,9 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-DRIFT_PER_S = 1e-3
-"""A camera's clock may run this much slower than ours without seeming late; quartz drifts 1e-4."""
-
 
 class Thinner:
     """Lets so many pictures a second through that the average never exceeds `fps`."""
@@ -30,30 +27,6 @@ class Thinner:
         if self._next_s <= at_s:  # pictures were missing: start counting from here
             self._next_s = at_s + self._period_s
         return True
-
-
-class Lag:
-    """How far a live stream runs behind itself, when we look more slowly than it comes.
-
-    The least delay seen so far is taken for none; it is slowly forgiven, since the camera's clock
-    and ours drift apart.
-    """
-
-    def __init__(self) -> None:
-        """Nothing seen yet."""
-        self._least_s: float | None = None
-        self._before_s = 0.0
-
-    def behind_s(self, pts_s: float, now_s: float) -> float:
-        """By how much the picture of stream time `pts_s`, here at `now_s`, came too late."""
-        delay_s = now_s - pts_s
-        if self._least_s is None:
-            self._least_s = delay_s
-        else:
-            forgiven_s = (now_s - self._before_s) * DRIFT_PER_S
-            self._least_s = min(self._least_s + forgiven_s, delay_s)
-        self._before_s = now_s
-        return delay_s - self._least_s
 
 
 class Stillness:

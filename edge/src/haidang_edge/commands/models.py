@@ -1,0 +1,86 @@
+"""`haidang node models`: puts models on the node, lists them, checks that they are sound."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import msgspec
+
+from haidang_protocols.command import Command
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--models", type=Path, default=Path("models"), help="the node's folder of models (models)"
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="add|list|verify")
+    add = actions.add_parser("add", parents=[common], help="copy a model in, checked")
+    add.add_argument("file", type=Path, help="the model's file (.tflite)")
+    add.add_argument(
+        "--manifest", type=Path, help="what it is (YAML); not needed for a model that Haidang knows"
+    )
+    add.add_argument("--replace", action="store_true", help="in place of one of the same name")
+    shown = actions.add_parser("list", parents=[common], help="the models that are there")
+    shown.add_argument("--json", action="store_true", help="with their manifests, as JSON")
+    actions.add_parser(
+        "verify", parents=[common], help="check hashes, and run every model on an empty picture"
+    )
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    actions = {"add": _add, "list": _list, "verify": _verify}
+    return actions[arguments.action](arguments)
+
+
+def _add(arguments: argparse.Namespace) -> int:
+    from haidang_edge.detect import ModelStore
+
+    store = ModelStore(arguments.models)
+    model = store.add(arguments.file, manifest=arguments.manifest, replace=arguments.replace)
+    sys.stdout.write(f"{model.name}: {len(model.labels)} labels, {model.path}\n")
+    return 0
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from haidang_edge.detect import ModelStore
+
+    store = ModelStore(arguments.models)
+    manifests = [store.manifest(name) for name in store.list()]
+    if arguments.json:
+        sys.stdout.write(msgspec.json.encode(manifests).decode() + "\n")
+        return 0
+    for manifest in manifests:
+        size = f"{manifest.input.width}×{manifest.input.height}"
+        sys.stdout.write(
+            f"{manifest.name:<32} {manifest.decoder:<6} {size:<10} {manifest.licence}\n"
+        )
+    if not manifests:
+        sys.stdout.write(f"there is no model in {arguments.models}\n")
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from haidang_edge.detect import ModelError, ModelStore, open_engine
+
+    store, bad = ModelStore(arguments.models), 0
+    for name in store.list():
+        try:
+            open_engine(store.load(name)).close()
+        except ModelError as error:
+            bad += 1
+            sys.stdout.write(f"{name}: {error}\n")
+        else:
+            sys.stdout.write(f"{name}: well\n")
+    return 1 if bad else 0
+
+
+MODELS = Command(
+    help="add, list and verify the node's models",
+    configure=_configure,
+    run=_run,
+    examples="  haidang node models add ssd_mobilenet_v1_coco_quant.tflite --models models\n"
+    "  haidang node models add ours.tflite --manifest ours.yaml\n"
+    "  haidang node models list\n"
+    "  haidang node models verify",
+)
