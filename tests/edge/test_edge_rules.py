@@ -172,6 +172,13 @@ def test_what_the_rule_does_not_watch_fires_nothing(fields: dict[str, Any]) -> N
     assert scene.at(0.0, {1: IN}, **fields) == []
 
 
+@pytest.mark.parametrize("foot", [(0.7, 1.0), (1.0, 0.5), (1.0, 1.0), (0.6, 0.0)])
+def test_who_is_cut_off_by_the_pictures_edge_is_in_the_zone_that_reaches_it(
+    foot: tuple[float, float],
+) -> None:
+    assert len(Scene(camera(intrusion())).at(0.0, {1: foot})) == 1
+
+
 def test_time_alone_ends_an_event_but_not_at_once() -> None:
     scene = Scene(camera(intrusion(clear_s=2.0)))
     scene.at(0.0, {1: IN})

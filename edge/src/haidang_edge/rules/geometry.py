@@ -5,10 +5,15 @@ from collections.abc import Sequence
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]
 
+_WITHIN = 1.0 - 1e-9
+
 
 def inside(point: Point, polygon: Sequence[Point]) -> bool:
-    """Whether a point is in a polygon, by counting the edges to its right."""
-    x, y = point
+    """Whether a point is in a polygon, by counting the edges to its right.
+
+    The picture's own edge belongs to a zone that reaches it: there stands who is cut off by it.
+    """
+    x, y = min(point[0], _WITHIN), min(point[1], _WITHIN)
     odd = False
     x0, y0 = polygon[-1]
     for x1, y1 in polygon:
