@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from haidang_protocols.catalogue import geometry
-from haidang_protocols.catalogue.model import Camera, Catalogue, LineRule, ScopeKind
+from haidang_protocols.catalogue.model import Camera, Catalogue, LineRule, Place, ScopeKind
 from haidang_protocols.wire.names import RESERVED
 
 Finding = tuple[str, str, str]
@@ -41,7 +42,7 @@ def _centre(catalogue: Catalogue) -> Iterator[Finding]:
     zone = catalogue.centre.time_zone
     try:
         ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         yield (
             "centre.time_zone",
             repr(zone),
@@ -93,8 +94,26 @@ def _places(catalogue: Catalogue) -> Iterator[Finding]:
             yield f"{at}.parent", repr(place.parent), "makes a ring: a place cannot hold itself"
         if place.valid_from and place.valid_to and place.valid_to < place.valid_from:
             yield f"{at}.valid_to", str(place.valid_to), f"is before valid_from {place.valid_from}"
-        if place.successor is not None and place.valid_to is None:
-            yield f"{at}.successor", repr(place.successor), "needs valid_to, its last day"
+        yield from _successor(catalogue, place, at)
+
+
+def _successor(catalogue: Catalogue, place: Place, at: str) -> Iterator[Finding]:
+    """Who takes over must stand on the day after the last; so no ring of successors is possible."""
+    if place.successor is None:
+        return
+    field, shown = f"{at}.successor", repr(place.successor)
+    if place.valid_to in (None, date.max):
+        yield field, shown, "needs valid_to, its last day"
+        return
+    heir = next((p for p in catalogue.places if p.id == place.successor), None)
+    if heir is None:
+        return
+    if heir is place:
+        yield field, shown, "is the place itself"
+        return
+    first = place.valid_to + timedelta(days=1)
+    if (heir.valid_from or first) > first or (heir.valid_to or first) < first:
+        yield field, shown, f"does not stand on {first}, when it takes over"
 
 
 def _scopes(catalogue: Catalogue) -> Iterator[Finding]:

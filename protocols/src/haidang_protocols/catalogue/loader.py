@@ -10,7 +10,7 @@ from msgspec import inspect
 from haidang_protocols.catalogue.checks import findings
 from haidang_protocols.catalogue.model import Catalogue
 from haidang_protocols.catalogue.problems import Problem
-from haidang_protocols.catalogue.reader import Reader
+from haidang_protocols.catalogue.reader import Reader, stand_in
 from haidang_protocols.errors import UserError
 
 FILE_BYTES_MAX = 8 * 1024 * 1024
@@ -69,6 +69,11 @@ def load_texts(texts: Mapping[str, str]) -> Catalogue:
     return gathered.finish()
 
 
+def _holds(field: str, other: str) -> bool:
+    """Whether `other` is `field` or lies below it."""
+    return other.startswith(field) and other[len(field) : len(field) + 1] in ("", ".", "[")
+
+
 def _whole(name: str, message: str) -> Problem:
     return Problem(file=name, line=1, field="file", value="", message=message)
 
@@ -81,33 +86,40 @@ class _Gathered:
         self._values: dict[str, Any] = {}
         self._where: dict[str, tuple[str, int]] = {}
         self._problems: list[Problem] = []
+        self._stood_in: set[str] = set()
+        self._unread: list[Problem] = []
         self._first = ""
 
     def add(self, name: str, text: str) -> None:
         """Read one file."""
         self._first = self._first or name
-        try:
-            root = yaml.compose(text, Loader=yaml.SafeLoader)
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line = mark.line + 1 if mark else 1
-            said = error.problem or "cannot be parsed"
-            self._problems.append(
-                Problem(file=name, line=line, field="file", value="", message=f"no YAML: {said}")
-            )
-            return
-        except yaml.YAMLError as error:
-            self._problems.append(_whole(name, f"no YAML: {error}"))
-            return
+        root = self._root(name, text)
         if root is None:
             return
         reader = Reader(name)
-        if isinstance(root, yaml.MappingNode):
-            for key, value in root.value:
-                self._top(reader, key, value)
-        else:
+        if not isinstance(root, yaml.MappingNode):
             reader.problem(root, "file", f"must be a mapping of {', '.join(self._fields)}")
+            self._unread.extend(reader.problems)
+            return
+        for key, value in root.value:
+            self._top(reader, key, value)
         self._problems.extend(reader.problems)
+        self._stood_in |= reader.stood_in
+
+    def _root(self, name: str, text: str) -> yaml.Node | None:
+        """The node of all that a file says; none when it says nothing or is no YAML."""
+        try:
+            root: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line = mark.line + 1 if mark else 1
+            said = f"no YAML: {error.problem or 'cannot be parsed'}"
+        except yaml.YAMLError as error:
+            line, said = 1, f"no YAML: {error}"
+        else:
+            return root
+        self._unread.append(Problem(file=name, line=line, field="file", value="", message=said))
+        return None
 
     def _top(self, reader: Reader, key: yaml.Node, value: yaml.Node) -> None:
         name = str(key.value)
@@ -120,39 +132,48 @@ class _Gathered:
                 reader.problem(key, name, "stands in two places; a catalogue has one")
                 return
             self._values[name] = reader.read(value, spec.type, name)
-            self._note(reader, name)
-            return
-        if not isinstance(value, yaml.SequenceNode):
-            reader.problem(value, name, "must be a list")
+            self._note(reader)
             return
         have: list[Any] = self._values.setdefault(name, [])
+        if not isinstance(value, yaml.SequenceNode):
+            reader.problem(value, name, "must be a list")
+            reader.stood_in.add(name)
+            return
         for item in value.value:
-            path = f"{name}[{len(have)}]"
-            have.append(reader.read(item, spec.type.item_type, path))
-            self._note(reader, path)
+            have.append(reader.read(item, spec.type.item_type, f"{name}[{len(have)}]"))
+            self._note(reader)
 
-    def _note(self, reader: Reader, prefix: str) -> None:
+    def _note(self, reader: Reader) -> None:
         for field, line in reader.lines.items():
-            if field.startswith(prefix):
-                self._where[field] = (reader.file, line)
+            self._where[field] = (reader.file, line)
+        reader.lines.clear()
 
     def finish(self) -> Catalogue:
         """Judge what needs all files; raises `CatalogueRefusedError`."""
+        if self._unread:
+            # what a file that cannot be read would have said is not missing
+            raise CatalogueRefusedError([*self._unread, *self._problems])
         for name, spec in self._fields.items():
             if spec.required and name not in self._values:
                 self._problems.append(
                     Problem(file=self._first, line=1, field=name, value="", message="is missing")
                 )
-        if self._problems:
-            raise CatalogueRefusedError(self._problems)
+                self._values[name] = stand_in(spec.type)
+                self._stood_in.add(name)
         values: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in self._values.items()
         }
         catalogue = Catalogue(**values)
-        found = [self._located(*finding) for finding in findings(catalogue)]
-        if found:
-            raise CatalogueRefusedError(found)
+        for finding in findings(catalogue):
+            if not self._excused(finding[0]):
+                self._problems.append(self._located(*finding))
+        if self._problems:
+            raise CatalogueRefusedError(self._problems)
         return catalogue
+
+    def _excused(self, field: str) -> bool:
+        """Whether a finding is about something that could not be read, and was told so already."""
+        return any(_holds(field, gone) or _holds(gone, field) for gone in self._stood_in)
 
     def _located(self, field: str, value: str, message: str) -> Problem:
         """The line of a field, or of the nearest one above it that was written down."""

@@ -1,4 +1,8 @@
-"""YAML nodes into typed values: every mistake is noted with its line, and reading goes on."""
+"""YAML nodes into typed values: every mistake is noted with its line, and reading goes on.
+
+What cannot be read is stood in for by a value of its type, so that the rest can still be judged;
+`stood_in` says where, for nothing may be blamed on a stand-in.
+"""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -12,7 +16,6 @@ from msgspec import inspect
 from haidang_protocols.catalogue.problems import Problem
 
 _VALUE_SHOWN = 60
-_FAILED = object()
 
 
 class Reader:
@@ -23,6 +26,7 @@ class Reader:
         self.file = file
         self.problems: list[Problem] = []
         self.lines: dict[str, int] = {}
+        self.stood_in: set[str] = set()
 
     def problem(self, node: yaml.Node, field: str, message: str) -> None:
         """Note a mistake at `node`."""
@@ -37,9 +41,11 @@ class Reader:
         )
 
     def read(self, node: yaml.Node, kind: inspect.Type, field: str) -> Any:  # noqa: ANN401
-        """The value of `node` as `kind`, or a private mark after noting what is wrong."""
+        """The value of `node` as `kind`; a stand-in after noting what is wrong."""
         self.lines[field] = node.start_mark.line + 1
+        words = ""
         if isinstance(kind, inspect.Metadata):
+            words = (kind.extra_json_schema or {}).get("description", "")
             kind = kind.type
         if isinstance(kind, inspect.UnionType):
             return self._union(node, kind, field)
@@ -47,15 +53,12 @@ class Reader:
             return self._struct(node, kind, field)
         if isinstance(kind, (inspect.VarTupleType, inspect.TupleType)):
             return self._sequence(node, kind, field)
-        return self._scalar(node, kind, field)
+        return self._scalar(node, kind, field, words or _allowed(kind))
 
-    def ok(self, value: object) -> bool:
-        """Whether `read` gave a value."""
-        return value is not _FAILED
-
-    def _fail(self, node: yaml.Node, field: str, message: str) -> object:
+    def _fail(self, node: yaml.Node, kind: inspect.Type, field: str, message: str) -> Any:  # noqa: ANN401
         self.problem(node, field, message)
-        return _FAILED
+        self.stood_in.add(field)
+        return stand_in(kind)
 
     def _union(self, node: yaml.Node, kind: inspect.UnionType, field: str) -> Any:  # noqa: ANN401
         if _is_null(node) and any(isinstance(t, inspect.NoneType) for t in kind.types):
@@ -66,88 +69,112 @@ class Reader:
         (rest,) = [t for t in kind.types if not isinstance(t, inspect.NoneType)]
         return self.read(node, rest, field)
 
-    def _tagged(self, node: yaml.Node, structs: list[inspect.StructType], field: str) -> object:
+    def _tagged(self, node: yaml.Node, structs: list[inspect.StructType], field: str) -> Any:  # noqa: ANN401
         by_tag = {str(s.tag): s for s in structs}
         tag_field = str(structs[0].tag_field)
         allowed = f"one of {', '.join(sorted(by_tag))}"
         if not isinstance(node, yaml.MappingNode):
-            return self._fail(node, field, f"must be a mapping with {tag_field}: {allowed}")
+            message = f"must be a mapping with {tag_field}: {allowed}"
+            return self._fail(node, structs[0], field, message)
         for key, value in node.value:
             if key.value == tag_field:
                 found = by_tag.get(str(value.value))
                 if found is None:
-                    return self._fail(value, f"{field}.{tag_field}", f"must be {allowed}")
+                    self.problem(value, f"{field}.{tag_field}", f"must be {allowed}")
+                    self.stood_in.add(field)
+                    return stand_in(structs[0])
                 return self._struct(node, found, field)
-        return self._fail(node, field, f"{tag_field} is missing; it must be {allowed}")
+        return self._fail(node, structs[0], field, f"{tag_field} is missing; it must be {allowed}")
 
     def _struct(self, node: yaml.Node, kind: inspect.StructType, field: str) -> Any:  # noqa: ANN401
         if not isinstance(node, yaml.MappingNode):
-            return self._fail(node, field, f"must be a mapping with {_fields(kind)}")
+            return self._fail(node, kind, field, f"must be a mapping with {_fields(kind)}")
         if kind.tag_field is not None:
             node = _without(node, kind.tag_field)
         known = {f.name: f for f in kind.fields}
         values: dict[str, Any] = {}
-        failed = False
         for key, value in node.value:
             name = str(key.value)
             path = f"{field}.{name}" if field else name
             if name in values:
-                failed = self._fail(key, path, "stands twice; keep one") is _FAILED
+                self.problem(key, path, "stands twice; keep one")
             elif name not in known:
-                failed = True
-                self.problem(
-                    key, path, f"unknown key{_near(name, known)}; allowed: {_fields(kind)}"
-                )
+                near = _near(name, known)
+                self.problem(key, path, f"unknown key{near}; allowed: {_fields(kind)}")
             else:
                 values[name] = self.read(value, known[name].type, path)
-        failed |= any(v is _FAILED for v in values.values())
         for name, spec in known.items():
             if spec.required and name not in values:
-                failed = True
                 path = f"{field}.{name}" if field else name
-                self.problem(node, path, "is missing")
-        return _FAILED if failed else kind.cls(**values)
+                values[name] = self._fail(node, spec.type, path, "is missing")
+        return kind.cls(**values)
 
     def _sequence(
         self, node: yaml.Node, kind: inspect.VarTupleType | inspect.TupleType, field: str
-    ) -> object:
+    ) -> Any:  # noqa: ANN401
         if not isinstance(node, yaml.SequenceNode):
-            return self._fail(node, field, "must be a list")
+            return self._fail(node, kind, field, "must be a list")
         size = len(node.value)
         if isinstance(kind, inspect.TupleType):
-            if size != len(kind.item_types):
-                wanted = len(kind.item_types)
-                return self._fail(node, field, f"has {size} entries; must have {wanted}")
             kinds = list(kind.item_types)
+            if size != len(kinds):
+                message = f"has {size} entries; must have {len(kinds)}"
+                return self._fail(node, kind, field, message)
         else:
             low, high = kind.min_length or 0, kind.max_length
             if size < low or (high is not None and size > high):
                 most = "" if high is None else f" and at most {high}"
-                return self._fail(
-                    node, field, f"has {size} entries; must have at least {low}{most}"
-                )
+                message = f"has {size} entries; must have at least {low}{most}"
+                return self._fail(node, kind, field, message)
             kinds = [kind.item_type] * size
-        read = [
+        return tuple(
             self.read(item, k, f"{field}[{i}]")
             for i, (item, k) in enumerate(zip(node.value, kinds, strict=True))
-        ]
-        return _FAILED if any(v is _FAILED for v in read) else tuple(read)
+        )
 
-    def _scalar(self, node: yaml.Node, kind: inspect.Type, field: str) -> object:
-        if not isinstance(node, yaml.ScalarNode):
-            return self._fail(node, field, f"must be {_allowed(kind)}")
+    def _scalar(self, node: yaml.Node, kind: inspect.Type, field: str, allowed: str) -> Any:  # noqa: ANN401
         try:
-            value = yaml.SafeLoader("").construct_object(node)
+            if isinstance(node, yaml.ScalarNode):
+                return _converted(node, kind)
         except ValueError:
-            return self._fail(node, field, f"must be {_allowed(kind)}")
-        if isinstance(kind, inspect.StrType) and isinstance(value, (date, datetime)):
-            value = node.value
-        if isinstance(kind, inspect.DateType) and isinstance(value, datetime):
-            return self._fail(node, field, f"must be {_allowed(kind)}")
-        try:
-            return msgspec.convert(value, _annotated(kind))
-        except msgspec.ValidationError:
-            return self._fail(node, field, f"must be {_allowed(kind)}")
+            pass
+        value = self._fail(node, kind, field, f"must be {allowed}")
+        if isinstance(kind, inspect.EnumType):
+            # what an entry is decides what else it needs: nothing more can be said of it
+            self.stood_in.add(field.rpartition(".")[0] or field)
+        # the text that was meant keeps the references to it from being blamed too
+        is_text = isinstance(kind, inspect.StrType) and isinstance(node, yaml.ScalarNode)
+        return str(node.value) if is_text else value
+
+
+def stand_in(kind: inspect.Type) -> Any:  # noqa: ANN401  # of the type that is asked for
+    """The plainest value of a type that its constructor takes."""
+    if isinstance(kind, inspect.Metadata):
+        return stand_in(kind.type)
+    if isinstance(kind, inspect.UnionType):
+        none = any(isinstance(t, inspect.NoneType) for t in kind.types)
+        return None if none else stand_in(kind.types[0])
+    if isinstance(kind, inspect.StructType):
+        return kind.cls(**{f.name: stand_in(f.type) for f in kind.fields if f.required})
+    if isinstance(kind, inspect.TupleType):
+        return tuple(stand_in(item) for item in kind.item_types)
+    if isinstance(kind, inspect.VarTupleType):
+        return (stand_in(kind.item_type),) * (kind.min_length or 0)
+    if isinstance(kind, inspect.EnumType):
+        return list(kind.cls)[-1]
+    if isinstance(kind, inspect.DateType):
+        return date.min
+    return "" if isinstance(kind, inspect.StrType) else 0
+
+
+def _converted(node: yaml.ScalarNode, kind: inspect.Type) -> Any:  # noqa: ANN401
+    """The scalar as `kind`; raises ValueError (msgspec's own is one)."""
+    value = yaml.SafeLoader("").construct_object(node)
+    if isinstance(kind, inspect.StrType) and isinstance(value, (date, datetime)):
+        value = node.value
+    if isinstance(kind, inspect.DateType) and isinstance(value, datetime):
+        raise ValueError(f"{value} is a moment, not a date")  # noqa: TRY004  # of text, not of code
+    return msgspec.convert(value, _annotated(kind))
 
 
 def _annotated(kind: inspect.Type) -> Any:  # noqa: ANN401  # a type form is any object
