@@ -151,7 +151,8 @@ class ZoneWatch:
         for key, spell in self._spells.lost():
             x0, y0, x1, y1 = spell.subject.box
             away = geometry.apart(((x0 + x1) / 2, y1), track.foot)
-            reach = max(x1 - x0, y1 - y0) * (1 + (mono_ns - spell.last_ns) / 1e9)
+            unseen_s = (mono_ns - spell.last_ns) / 1e9
+            reach = min(_side(spell.subject.box), _side(track.box)) * (1 + unseen_s) / 2
             if track.first_ns >= spell.last_ns and away <= reach:
                 near.append((away, key))
         if near:
@@ -263,6 +264,10 @@ def _rounded(box: Box) -> Box:
     """Five digits are a tenth of a pixel in the widest picture; inside it in any case."""
     x0, y0, x1, y1 = (round(min(max(edge, 0.0), 1.0), 5) for edge in box)
     return (x0, y0, x1, y1)
+
+
+def _side(box: Box) -> float:
+    return max(box[2] - box[0], box[3] - box[1])
 
 
 def _ns(seconds: float) -> int:
