@@ -7,6 +7,7 @@ over: a packet id means nothing on the next one.
 import logging
 import os
 import select
+import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
@@ -42,8 +43,11 @@ class BrokerSettings:
 
 def secure(client: mqtt.Client, settings: BrokerSettings) -> None:
     """TLS 1.3 with our certificate; raises `CloudConfigError` when the files do not serve."""
-    if settings.plain:
-        return
+    if not settings.plain:
+        client.tls_set_context(_context(settings))
+
+
+def _context(settings: BrokerSettings) -> ssl.SSLContext:
     if settings.ca is None or settings.cert is None or settings.key is None:
         raise CloudConfigError("broker: ca, cert and key are needed (or plain: true on loopback)")
     try:
@@ -54,7 +58,23 @@ def secure(client: mqtt.Client, settings: BrokerSettings) -> None:
         raise CloudConfigError(
             f"broker: certificate files {settings.ca}, {settings.cert}, {settings.key}: {error}"
         ) from error
-    client.tls_set_context(context)
+    return context
+
+
+def reach(settings: BrokerSettings, *, timeout_s: float = 5.0) -> None:
+    """Shake hands with the broker without logging in: that would end a session of the same name.
+
+    Raises `CloudConfigError` saying what is in the way.
+    """
+    where = f"broker {settings.host}:{settings.port}"
+    context = None if settings.plain else _context(settings)
+    try:
+        with socket.create_connection((settings.host, settings.port), timeout_s) as plain:
+            if context is not None:
+                with context.wrap_socket(plain, server_hostname=settings.host):
+                    pass
+    except OSError as error:
+        raise CloudConfigError(f"{where}: {error}") from error
 
 
 class Connection:
@@ -119,20 +139,20 @@ class Connection:
 
     def turn(self, timeout_s: float, *, read: bool) -> bool:
         """One turn of the loop; with `read` false nothing is taken in. Returns whether it was."""
-        socket = self._client.socket()
-        if socket is None:
+        connected = self._client.socket()
+        if connected is None:
             self._reconnect(timeout_s)
             return False
         readers: list[Any] = [self._reading_fd]
         if read:
-            readers.append(socket)
-        writers = [socket] if self._client.want_write() else []
-        pending = read and isinstance(socket, ssl.SSLSocket) and socket.pending() > 0
+            readers.append(connected)
+        writers = [connected] if self._client.want_write() else []
+        pending = read and isinstance(connected, ssl.SSLSocket) and connected.pending() > 0
         ready, writable, _ = select.select(readers, writers, [], 0.0 if pending else timeout_s)
         if self._reading_fd in ready:
             os.read(self._reading_fd, 65536)
         took = False
-        if pending or socket in ready:
+        if pending or connected in ready:
             took = self._read()
         if writable:
             self._client.loop_write()

@@ -38,6 +38,11 @@ class Rights:
         """Whether `right` reaches `scope`."""
         return scope in self.sees(grants, right)
 
+    def covers(self, grants: Iterable[Grant], others: Iterable[Grant]) -> bool:
+        """Whether `grants` allow everything that `others` do."""
+        mine, theirs = tuple(grants), tuple(others)
+        return all(self.sees(theirs, right) <= self.sees(mine, right) for right in Right)
+
     def demand(self, grants: Iterable[Grant], right: Right, scope: str | None = None) -> None:
         """Raise `RefusedError` unless `right` reaches `scope` (None: the whole centre)."""
         given = tuple(grants)

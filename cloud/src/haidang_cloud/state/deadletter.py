@@ -16,7 +16,7 @@ MESSAGE_MAX = 2000
 class Letter:
     """A message or a record that was refused; `seq` is 0 where it has none.
 
-    Two letters are the same when their payloads are, or the words in `alike` where it has some.
+    Two letters are the same when their payloads are, or `alike` where it is given.
     """
 
     centre: str
@@ -28,7 +28,7 @@ class Letter:
     node: str = ""
     spool: str = ""
     seq: int = 0
-    alike: str = ""
+    alike: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ def add(state: State, connection: sa.Connection, letters: Sequence[Letter]) -> N
             # no database keeps a NUL in a text, and the words of a refusal quote what came
             "message": letter.message.replace("\0", "\\0")[:MESSAGE_MAX],
             "payload": letter.payload,
-            "sha256": hashlib.sha256(letter.alike.encode() or letter.payload).hexdigest(),
+            "sha256": hashlib.sha256(letter.alike or letter.payload).hexdigest(),
             "first_ns": letter.at_ns,
             "last_ns": letter.at_ns,
             "tries": 1,
@@ -95,9 +95,13 @@ def find(
     number: int | None = None,
     replayed: bool = False,
     limit: int = 1000,
+    after: int = 0,
 ) -> list[Kept]:
-    """Letters of a centre, oldest first; those replayed only when asked for."""
-    wanted = sa.select(dead_letter).where(dead_letter.c.centre == centre)
+    """Letters of a centre behind the number `after`, oldest first.
+
+    Those replayed only when asked for.
+    """
+    wanted = sa.select(dead_letter).where(dead_letter.c.centre == centre, dead_letter.c.id > after)
     if reason is not None:
         wanted = wanted.where(dead_letter.c.reason == reason)
     if number is not None:
