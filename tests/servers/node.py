@@ -73,11 +73,15 @@ class AgentNode:
         fresh.write_text(text)
         fresh.rename(self.folder / "centre.yaml")
 
+    @property
+    def command(self) -> list[str]:
+        """How it is started: as by `haidang node agent`, but with limits of the test's choice."""
+        return [sys.executable, "-c", RUN, str(self.folder / "node.yaml"), str(self.quiet_s)]
+
     def start(self) -> None:
         """Start the agent; it is up when it answers."""
-        command = [sys.executable, "-c", RUN, str(self.folder / "node.yaml"), str(self.quiet_s)]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
         start.wait_until(self.answers, what="the agent", timeout_s=60)
 
     @property

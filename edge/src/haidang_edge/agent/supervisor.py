@@ -4,6 +4,7 @@ An alarm never waits for it: each child is heard by a thread of its own, which w
 The main thread turns twice a second and does what has time: starting, burying, linking, swapping.
 """
 
+import fcntl
 import logging
 import multiprocessing
 import os
@@ -61,6 +62,7 @@ class Supervisor:
         self._stopping = False
         self._failed = False
         folder = Path(config.spool.folder)
+        self._lock_fd = _alone(folder)
         self._spool = Spool(config.spool_settings())
         try:
             self._clock = NodeClock(folder, trust_wall=config.trust_wall)
@@ -377,6 +379,21 @@ class Supervisor:
         if self._declarations.reason:
             raise MessageRefusedError("malformed", self._declarations.reason)
         return {"cameras": [camera.id for camera in self._declarations.current.cameras]}
+
+
+def _alone(folder: Path) -> int:
+    """Hold the spool's folder for as long as this process lives; two writers would ruin it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fd = os.open(folder / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise NodeConfigError(f"spool {folder}: {error.strerror}") from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(fd)
+        raise NodeConfigError(f"spool {folder}: another agent is at work with it") from error
+    return fd
 
 
 def _fork_server() -> ForkServerContext:

@@ -8,7 +8,7 @@ one end. Only a look can say that a condition holds; time alone can end it.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from haidang_edge.rules.geometry import Box
+from haidang_edge.rules.geometry import Box, Point
 from haidang_protocols.wire.records import Event
 
 UNSEEN_NS = 2_000_000_000
@@ -27,6 +27,11 @@ class Subject:
     track: int | None = None
     score: float | None = None
     count: int | None = None
+
+    @property
+    def foot(self) -> Point:
+        """The middle of its lower edge."""
+        return (self.box[0] + self.box[2]) / 2, self.box[3]
 
 
 @dataclass(slots=True)

@@ -149,8 +149,7 @@ class ZoneWatch:
         """A track that begins where another was just lost is the same subject under a new id."""
         near: list[tuple[float, int]] = []
         for key, spell in self._spells.lost():
-            x0, y0, x1, y1 = spell.subject.box
-            away = geometry.apart(((x0 + x1) / 2, y1), track.foot)
+            away = geometry.apart(spell.subject.foot, track.foot)
             unseen_s = (mono_ns - spell.last_ns) / 1e9
             reach = min(_side(spell.subject.box), _side(track.box)) * (1 + unseen_s) / 2
             if track.first_ns >= spell.last_ns and away <= reach:
