@@ -4,12 +4,14 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from haidang_edge.publish import BrokerSettings, Hooks, Identity, Pace, Publisher
 from haidang_edge.spool import ClockFixes, NodeClock, Spool, SpoolSettings
+from haidang_fleet.enrolment.authority import Revoked
 from haidang_protocols.catalogue import load
 from haidang_protocols.wire import messages, topics
 from haidang_protocols.wire.records import (
@@ -25,7 +27,7 @@ from haidang_protocols.wire.topics import NodeLeaf, Severity
 from haidang_protocols.wire.watermark import encode_watermark, watermark_of
 from servers import start
 from servers.find import REPOSITORY
-from servers.fleet import Fleet
+from servers.fleet import Fleet, haidang
 from servers.secure import SecureBroker, secure_broker
 from servers.speaker import REFUSED, Speaker
 
@@ -280,3 +282,38 @@ def test_a_revoked_node_is_cut_off_at_once_and_cannot_return(fleet: Fleet, tmp_p
     fleet.broker.stop()
     fleet.broker.start()
     assert turned_away(fleet.broker.port, context) == "SSLV3_ALERT_CERTIFICATE_REVOKED"
+
+
+def test_a_renewed_certificate_is_shown_at_the_next_connection(
+    fleet: Fleet, spool: Spool, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys"
+    assert fleet.enrol(fleet.token("gate-1"), keys).code == 0
+    at = keys / "current"
+    settings = BrokerSettings(
+        host="localhost",
+        port=fleet.broker.port,
+        ca=at / "ca.crt",
+        cert=at / "node.crt",
+        key=at / "node.key",
+    )
+    sender = publisher(spool, tmp_path, settings)
+    sender.start()
+    start.wait_until(lambda: sender.connected, what="connected with the first certificate")
+    first = at.readlink().name
+    renewed = haidang("node", "enrol", "--renew", "--force", "--dir", keys)
+    assert renewed.code == 0, renewed.err
+    _revoke_one(fleet, int(first, 16))
+    fleet.broker.stop()
+    start.wait_until(lambda: not sender.connected, what="the broker gone")
+    fleet.broker.start()
+    start.wait_until(lambda: sender.connected, what="connected with the second certificate")
+    sender.stop()
+
+
+def _revoke_one(fleet: Fleet, serial: int) -> None:
+    """A list that ends one certificate only: what expiry does after a month."""
+    office = fleet.office
+    now = datetime.now(UTC)
+    crl = office.desk.authority.crl([Revoked(serial=serial, at=now)], number=99, now=now)
+    (fleet.folder / "broker" / "crl.pem").write_bytes(crl)

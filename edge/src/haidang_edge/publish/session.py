@@ -59,7 +59,9 @@ class Session:
         properties = Properties(PacketTypes.WILLMESSAGE)  # type: ignore[no-untyped-call]
         properties.WillDelayInterval = WILL_DELAY_S
         client.will_set(will.topic, will.payload, qos=1, retain=True, properties=properties)
-        _secure(client, settings)
+        self._tls = _tls(settings)
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
         client.on_message = lambda _c, _u, message: on_message(
@@ -94,14 +96,18 @@ class Session:
 
     def queued(self) -> int:
         """Messages given to the client that the broker has not confirmed."""
-        # paho drops nothing of these on a reconnect, so what is here needs no second copy
         return len(self._client._out_messages)  # noqa: SLF001  # paho has no public count
 
-    def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
-        """Hand a message to the client; False when there is no broker."""
+    def unconfirmed(self, message: int) -> bool:
+        """Whether the client still has a message to hand over: no second copy is needed then."""
+        return message in self._client._out_messages  # noqa: SLF001  # see `queued`
+
+    def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> int:
+        """Hand a message to the client; returns its number, 0 when there is no broker."""
         if not self.up:
-            return False
-        return self._client.publish(topic, payload, qos=qos, retain=retain).rc == 0
+            return 0
+        handed = self._client.publish(topic, payload, qos=qos, retain=retain)
+        return handed.mid if handed.rc == 0 else 0
 
     def _connected(
         self,
@@ -127,12 +133,23 @@ class Session:
         _properties: Properties | None,
     ) -> None:
         self._up.clear()
+        self._take_new_certificate()
         self._on_down(str(reason))
 
+    def _take_new_certificate(self) -> None:
+        """The certificate may have been renewed since: the next connection shows what is there."""
+        cert, key = self._settings.cert, self._settings.key
+        if self._tls is None or cert is None or key is None:
+            return
+        try:
+            self._tls.load_cert_chain(str(cert), str(key))
+        except (OSError, ssl.SSLError) as error:
+            log.warning("certificate %s stays as it was: %s", cert, error)
 
-def _secure(client: mqtt.Client, settings: BrokerSettings) -> None:
+
+def _tls(settings: BrokerSettings) -> ssl.SSLContext | None:
     if settings.plain:
-        return
+        return None
     if settings.ca is None or settings.cert is None or settings.key is None:
         raise NodeConfigError("broker: ca, cert and key are needed (or plain: true on loopback)")
     try:
@@ -143,4 +160,4 @@ def _secure(client: mqtt.Client, settings: BrokerSettings) -> None:
         raise NodeConfigError(
             f"broker: certificate files {settings.ca}, {settings.cert}, {settings.key}: {error}"
         ) from error
-    client.tls_set_context(context)
+    return context
