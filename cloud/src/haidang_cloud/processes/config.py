@@ -149,7 +149,7 @@ def series_of(config: CloudConfig) -> TimeSeries:
     )
 
 
-def broker_of(config: CloudConfig, *, process: str = "ingest.w1") -> BrokerSettings:
+def broker_of(config: CloudConfig, *, process: str) -> BrokerSettings:
     """The broker and the certificate of a process."""
     given = config.broker
 

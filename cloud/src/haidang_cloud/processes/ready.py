@@ -104,7 +104,7 @@ def _folder(path: Path) -> str:
 
 
 def _broker(config: CloudConfig) -> str:
-    settings = broker_of(config)
+    settings = broker_of(config, process="worker.w1")
     reach(settings)
     return f"{settings.host}:{settings.port}" + (", plain" if settings.plain else ", TLS 1.3")
 
