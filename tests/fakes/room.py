@@ -41,6 +41,7 @@ class Room:
         self.bucket = private_bucket(self.centre)
         self.workers: list[IngestWorker] = []
         self.errors: list[BaseException] = []
+        self.server: object = None
         self._threads: list[threading.Thread] = []
         self._archives: list[Archive] = []
 

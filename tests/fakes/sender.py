@@ -7,6 +7,7 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from haidang_protocols.wire import messages, topics
 from haidang_protocols.wire.records import (
@@ -89,7 +90,7 @@ class Sender:
         centre, site, node = self.where
         stored = topics.node_filter(centre, NodeLeaf.STORED, site=site, node=node)
         wanted = (stored, topics.case_filter(centre), topics.ingest_filter(centre))
-        self._client.subscribe([(topic, mqtt.SubscribeOptions(qos=1)) for topic in wanted])
+        self._client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in wanted])
 
     def _on(self, topic: str, payload: bytes) -> None:
         found = topics.parse(topic)

@@ -5,7 +5,8 @@ The order of work is the promise: each step may be repeated, none is skipped, an
 means is not its business.
 """
 
-from haidang_cloud.ingest.judge import Directory, Judge
+from haidang_cloud.ingest.directory import Directory
+from haidang_cloud.ingest.judge import Judge
 from haidang_cloud.ingest.worker import IngestWorker, WorkerSettings
 
 __all__ = ["Directory", "IngestWorker", "Judge", "WorkerSettings"]

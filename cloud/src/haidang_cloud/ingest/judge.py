@@ -4,20 +4,22 @@ A bad record dead-letters its own sequence and no other; an envelope that cannot
 What went to the dead letter counts as stored: whoever sent it need not send it again.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Sequence
 
 from msgspec import Raw
 from msgspec.structs import replace
 
+from haidang_cloud.ingest import quick
+from haidang_cloud.ingest.directory import Directory
+from haidang_cloud.ingest.quick import FUTURE_NS
+from haidang_cloud.ingest.taken import Came, Picture, Taken
 from haidang_cloud.lake.archive import Header, frame
 from haidang_cloud.state.deadletter import Letter
 from haidang_cloud.state.ledger import SpoolKey
 from haidang_cloud.state.nodes import Born
-from haidang_cloud.state.outbox import Alarm
-from haidang_cloud.timeseries.lines import lines_of, lines_of_heartbeat
+from haidang_cloud.timeseries.lines import lines_of_heartbeat
 from haidang_cloud.timeseries.projection import HEALTH, RECORDS
-from haidang_protocols.catalogue import Catalogue
 from haidang_protocols.wire import messages
 from haidang_protocols.wire.errors import MessageRefusedError
 from haidang_protocols.wire.names import parse_record_id
@@ -33,99 +35,12 @@ from haidang_protocols.wire.seqset import SeqSet
 from haidang_protocols.wire.snapshot import SnapshotHeader, decode_snapshot
 from haidang_protocols.wire.topics import NodeLeaf, NodeTopic
 
-FUTURE_NS = 300 * 10**9
 SKEW_NS = 30 * 10**9
 """A heartbeat whose clock is further off is kept under the time when it came."""
 
 NO_SEQS = SeqSet()
-
-
-@dataclass(frozen=True, slots=True)
-class _Camera:
-    node: str
-    place: str
-    zones: frozenset[str]
-    labels: frozenset[str]
-
-
-class Directory:
-    """What ingest must know of a catalogue, by id."""
-
-    def __init__(self, catalogue: Catalogue, number: int) -> None:
-        """Index a catalogue in force."""
-        self.catalogue, self.number = catalogue, number
-        self.centre = catalogue.centre.id
-        self.sites: Mapping[str, str] = {node.id: node.site for node in catalogue.nodes}
-        self.places: Mapping[str, str] = {site.id: site.place for site in catalogue.sites}
-        labels = {model.name: frozenset(model.classes) for model in catalogue.models}
-        self.cameras: Mapping[str, _Camera] = {
-            camera.id: _Camera(
-                camera.node,
-                camera.place,
-                frozenset(z.id for z in camera.zones) | {line.id for line in camera.lines},
-                labels.get(camera.model, frozenset()),
-            )
-            for camera in catalogue.cameras
-        }
-        self._by_id = {camera.id: camera for camera in catalogue.cameras}
-
-    def knows(self, camera: str, zone: str) -> bool:
-        """Whether a camera has that zone or line."""
-        found = self.cameras.get(camera)
-        return found is not None and zone in found.zones
-
-    def labels(self, camera: str, label: str) -> bool:
-        """Whether the model of a camera has that class."""
-        found = self.cameras.get(camera)
-        return found is not None and label in found.labels
-
-    def owner(self, event: Event) -> tuple[str, str]:
-        """Scope and place that an alarm belongs to."""
-        camera = self._by_id.get(event.camera)
-        if camera is None:
-            return self.catalogue.scope_of_centre().id, ""
-        return self.catalogue.owner_scope(camera, event.rule), camera.place
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a line comes from, should the time series refuse it."""
-
-    key: SpoolKey
-    seq: int
-    topic: str
-    raw: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A snapshot to keep."""
-
-    key: SpoolKey
-    header: SnapshotHeader
-    jpeg: bytes
-
-
-@dataclass(slots=True)
-class Taken:
-    """What one message, or many, become; `windows` are by dataset and place."""
-
-    lines: list[bytes] = field(default_factory=list)
-    origins: list[Origin | None] = field(default_factory=list)
-    frames: list[bytes] = field(default_factory=list)
-    alarms: list[Alarm] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-    letters: list[Letter] = field(default_factory=list)
-    pictures: list[Picture] = field(default_factory=list)
-    births: list[Born] = field(default_factory=list)
-    stored: dict[SpoolKey, SeqSet] = field(default_factory=dict)
-    windows: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
-    records: int = 0
-
-    def window(self, dataset: str, place: str, t: int) -> None:
-        """Something of `dataset` at `place` came for time `t`."""
-        low, high = self.windows.get((dataset, place), (t, t))
-        self.windows[dataset, place] = (min(low, t), max(high, t))
+_SENT = re.compile(rb'"sent":[0-9]+')
+"""What differs each time that an envelope is sent again."""
 
 
 class Judge:
@@ -150,8 +65,7 @@ class Judge:
             elif topic.leaf is NodeLeaf.BIRTH:
                 self._birth(into, topic, payload, now_ns)
         except MessageRefusedError as error:
-            # a node's word on itself comes every few seconds: one letter for all of a kind
-            alike = "" if topic.leaf in (NodeLeaf.RECORDS, NodeLeaf.SNAPSHOT) else text
+            alike = _alike(topic, payload)
             self._refuse(into, text, payload, error, now_ns, node=topic.node, alike=alike)
 
     def _refuse(
@@ -165,7 +79,7 @@ class Judge:
         node: str,
         spool: str = "",
         seq: int = 0,
-        alike: str = "",
+        alike: bytes = b"",
     ) -> None:
         letter = Letter(
             centre=self.directory.centre,
@@ -202,6 +116,17 @@ class Judge:
     # --- records ----------------------------------------------------------------------------
 
     def _batch(self, into: Taken, topic: NodeTopic, text: str, payload: bytes, now_ns: int) -> None:
+        """All at once where nothing is out of the ordinary, else record by record."""
+        if quick.take(
+            into,
+            topic,
+            text,
+            payload,
+            directory=self.directory,
+            known=self._known,
+            now_ns=now_ns,
+        ):
+            return
         batch = decode_batch(payload)
         # the broker vouches for the topic, nobody for what the envelope says of itself
         key = SpoolKey(topic.node, batch.spool, topic.site)
@@ -213,10 +138,11 @@ class Judge:
         if said != (topic.centre, topic.site, topic.node):
             raise MessageRefusedError("forged", f"envelope of {'/'.join(said)} on topic {text}")
         misplaced = self._misplaced(topic)
+        came = Came(key, text, payload)
         refused = [
             seq
             for seq, raw in fresh
-            if not self._one(into, key, seq, raw, text, now_ns, misplaced=misplaced)
+            if not self._one(into, came, seq, raw, now_ns, misplaced=misplaced)
         ]
         if len(refused) < len(fresh):
             header = Header(text, now_ns, self.directory.number, tuple(refused))
@@ -237,15 +163,15 @@ class Judge:
     def _one(
         self,
         into: Taken,
-        key: SpoolKey,
+        came: Came,
         seq: int,
         raw: Raw,
-        topic: str,
         now_ns: int,
         *,
         misplaced: MessageRefusedError | None,
     ) -> bool:
         """Take one record or dead-letter it; returns whether it was taken."""
+        key = came.key
         try:
             record = decode_record(raw)
             if isinstance(record, Gap):
@@ -255,10 +181,10 @@ class Judge:
             self._check(record, key.node, now_ns)
         except MessageRefusedError as error:
             self._refuse(
-                into, topic, bytes(raw), error, now_ns, node=key.node, spool=key.spool, seq=seq
+                into, came.topic, bytes(raw), error, now_ns, node=key.node, spool=key.spool, seq=seq
             )
             return False
-        self._record(into, record, key, seq, bytes(raw), topic, now_ns)
+        self._record(into, record, came, seq, now_ns)
         return True
 
     def _close_holes(self, stored: SeqSet, gap: Gap, seq: int) -> None:
@@ -288,46 +214,19 @@ class Judge:
                 "forged", f"camera {record.camera!r} hangs on {camera.node!r}, not on {node!r}"
             )
 
-    def _record(
-        self,
-        into: Taken,
-        record: Record,
-        key: SpoolKey,
-        seq: int,
-        raw: bytes,
-        topic: str,
-        now_ns: int,
-    ) -> None:
+    def _record(self, into: Taken, record: Record, came: Came, seq: int, now_ns: int) -> None:
+        key = came.key
         identity = f"{key.node}.{key.spool}.{seq}"
-        lines = lines_of(
-            record,
-            site=key.site,
-            node=key.node,
-            record_id=identity,
-            known=self.directory.knows,
-            labels=self.directory.labels,
-        )
-        origin = Origin(key, seq, topic, raw)
-        for line in lines:
-            into.lines.append(line.encode())
-            into.origins.append(origin)
+        lines = self.directory.maker.lines(record, site=key.site, node=key.node, record_id=identity)
+        into.lines.extend(line.encode() for line in lines)
+        into.origins.extend([(came, seq)] * len(lines))
         if isinstance(record, Gap):
             into.window(HEALTH, self.directory.places[key.site], record.t)
         if not isinstance(record, Event):
             return
         into.window(RECORDS, self.directory.cameras[record.camera].place, record.t)
         if record.alarm:
-            into.events.append(record)
-            into.alarms.append(
-                Alarm(
-                    centre=self.directory.centre,
-                    record_id=identity,
-                    site=key.site,
-                    node=key.node,
-                    received_ns=now_ns,
-                    payload=raw,
-                )
-            )
+            into.alarm(record, came, seq, centre=self.directory.centre, now_ns=now_ns)
 
     # --- the rest ---------------------------------------------------------------------------
 
@@ -392,3 +291,11 @@ class Judge:
         into.births.append(Born(site=topic.site, node=topic.node, birth=birth, seen_ns=now_ns))
         # a node that comes up hears at once what is stored of its spool
         into.stored.setdefault(SpoolKey(topic.node, birth.spool, topic.site), SeqSet())
+
+
+def _alike(topic: NodeTopic, payload: bytes) -> bytes:
+    """What makes a message that was refused the same as another one."""
+    if topic.leaf in (NodeLeaf.RECORDS, NodeLeaf.SNAPSHOT):
+        return _SENT.sub(b"", payload)
+    # a node's word on itself comes every few seconds: one letter for all of a kind
+    return f"{topic.site}/{topic.node}/{topic.leaf}".encode()

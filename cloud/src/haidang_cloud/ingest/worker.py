@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from haidang_cloud.broker import BrokerSettings, Connection
 from haidang_cloud.ingest.alarms import AlarmDesk
-from haidang_cloud.ingest.judge import NO_SEQS, Directory, Judge
+from haidang_cloud.ingest.directory import Directory
+from haidang_cloud.ingest.judge import NO_SEQS, Judge
 from haidang_cloud.ingest.writer import Batch, Stores, Writer
 from haidang_cloud.state.deadletter import Letter
 from haidang_cloud.state.ledger import SpoolKey
@@ -169,10 +170,7 @@ class IngestWorker:
         return took
 
     def _full(self) -> bool:
-        return (
-            self.load >= QUEUE_LOAD
-            or self._queued_bytes + self._batch.bytes >= QUEUE_BYTES
-        )
+        return self.load >= QUEUE_LOAD or self._queued_bytes + self._batch.bytes >= QUEUE_BYTES
 
     def _timeout_s(self) -> float:
         if self._batch.acks:

@@ -14,7 +14,7 @@ from haidang_cloud.errors import (
     StoreMisconfiguredError,
     StoreUnavailableError,
 )
-from haidang_cloud.ingest.judge import Taken
+from haidang_cloud.ingest.taken import Taken
 from haidang_cloud.lake import Archive
 from haidang_cloud.state import ledger
 from haidang_cloud.state.database import State
@@ -141,17 +141,18 @@ class Writer:
             if origin is None:
                 log.warning("a heartbeat's point was refused: %s", refusal.why)
                 continue
+            came, seq = origin
             work.letters.append(
                 Letter(
                     centre=self._stores.centre,
-                    topic=origin.topic,
+                    topic=came.topic,
                     reason="refused",
                     message=f"time series: {refusal.why}",
-                    payload=origin.raw,
+                    payload=came.raw(seq),
                     at_ns=self._now_ns(),
-                    node=origin.key.node,
-                    spool=origin.key.spool,
-                    seq=origin.seq,
+                    node=came.key.node,
+                    spool=came.key.spool,
+                    seq=seq,
                 )
             )
 
