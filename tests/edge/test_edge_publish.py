@@ -349,6 +349,20 @@ def test_patience_doubles_while_the_centre_is_silent() -> None:
     assert window.size() == 0
 
 
+def test_what_a_slow_wire_has_not_handed_over_is_not_sent_twice() -> None:
+    window = Window(Pace(stall_s=1))
+    window.take(1, RecordClass.EVENT, 0.0, 7)
+    window.take(2, RecordClass.EVENT, 0.0, 8)
+    assert not window.stalled(60.0, unconfirmed={7, 8}.__contains__)
+    assert window.due() == []
+    window.restart(60.0, unconfirmed={8}.__contains__)
+    assert window.due() == [1]
+    window.take(1, RecordClass.EVENT, 60.5, 9)
+    assert not window.stalled(60.9), "patience begins with the broker's word"
+    assert window.stalled(62.0)
+    assert window.due() == [1, 2]
+
+
 def test_a_silent_centre_however_long_makes_no_record_unreadable() -> None:
     window = Window(Pace(stall_s=1, stall_max_s=4, unreadable_s=10))
     for again in range(60):

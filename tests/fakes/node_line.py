@@ -76,10 +76,12 @@ class Child:
     command: list[str]
     log: Path
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _begin: int = field(default=0, init=False)
 
     def start(self) -> None:
         """Start; it comes up in its own time."""
         tests = Path(__file__).resolve().parents[1]
+        self._begin = self.log.stat().st_size if self.log.is_file() else 0
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command,
@@ -101,6 +103,11 @@ class Child:
             self.process.wait(STOP_TIMEOUT_S)
             self.process = None
 
+    def revive(self) -> None:
+        """Start it where it does not run."""
+        if self.process is None:
+            self.start()
+
     def stop(self) -> None:
         """SIGTERM; it must end well."""
         assert self.process is not None
@@ -113,6 +120,10 @@ class Child:
         """It must still run."""
         if self.process is not None and self.process.poll() is not None:
             raise AssertionError(f"{self.command} ended by itself: {self.tail()}")
+
+    def said(self, words: str) -> bool:
+        """Whether its log has these words, in this life."""
+        return words in self.log.read_bytes()[self._begin :].decode(errors="replace")
 
     def tail(self) -> str:
         """The end of its log."""
@@ -212,12 +223,13 @@ class Line:
             node.signal(signal.SIGUSR1)
 
         def drained() -> bool:
-            for child in (*self.nodes.values(), *self.workers):
+            for child in self.children():
                 child.check()
-            return all(self.notes(name).drained > before[name] for name in self.nodes)
+            up = all(worker.said("is up") for worker in self.workers)
+            return up and all(self.notes(name).drained > before[name] for name in self.nodes)
 
         try:
-            start.wait_until(drained, what="every spool is empty", timeout_s=timeout_s)
+            wait_for(drained, "every spool is empty", timeout_s=timeout_s)
         except TimeoutError as error:
             logs = "\n".join(f"--- {c.log}\n{c.tail()}" for c in self.children())
             raise AssertionError(f"{error}\n{logs}") from error
@@ -264,3 +276,15 @@ def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 30.0) -
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what}: not within {timeout_s:g} s")
         time.sleep(0.05)
+
+
+def revive(server: start.Server, *, timeout_s: float = 30.0) -> None:
+    """Start a killed server; one that finds its own traces not yet gone is started again."""
+    deadline = time.monotonic() + timeout_s
+    while server.process is None or server.process.poll() is not None:
+        try:
+            server.start()
+        except RuntimeError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.3)

@@ -1,5 +1,6 @@
 """Servers of a test's own: what it kills nobody else stands on."""
 
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,8 +10,7 @@ import psycopg
 import pytest
 
 from fakes.node_line import Line
-from servers import start
-
+from servers import find, start
 
 FIGURES = pytest.StashKey[list[str]]()
 
@@ -44,6 +44,15 @@ def embedded(tmp_path: Path) -> dict[str, Any]:
     }
 
 
+def need(found: Path | None, sentence: str) -> Path:
+    """As the project's own fixtures do it: missing is a failure where everything is required."""
+    if found is not None:
+        return found
+    if os.environ.get("HAIDANG_REQUIRE") == "1":
+        pytest.fail(f"required, but {sentence}")
+    pytest.skip(sentence)
+
+
 def fresh_database(server: start.Postgres) -> str:
     """The address of a new, empty database."""
     name = f"t{secrets.token_hex(6)}"
@@ -74,6 +83,21 @@ def real(tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, Any]:
         "state": fresh_database(postgres),
         "timeseries": influx_settings(influx, tmp_path),
     }
+
+
+@pytest.fixture
+def own_servers(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """PostgreSQL and InfluxDB that nobody else stands on: `servers` to kill, `settings` to use."""
+    program = need(find.program("influxd"), "influxd is not installed and could not be built")
+    folder = need(find.postgres_bin(), "PostgreSQL 15 is not installed (apt install postgresql)")
+    postgres = start.postgres(folder, tmp_path / "pg")
+    influx = start.influxd(program, tmp_path / "influx")
+    yield {
+        "servers": {"postgres": postgres.server, "influx": influx.server},
+        "settings": {"state": postgres.url, "timeseries": influx_settings(influx, tmp_path)},
+    }
+    influx.server.stop()
+    postgres.server.stop()
 
 
 @pytest.fixture

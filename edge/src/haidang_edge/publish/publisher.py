@@ -187,7 +187,7 @@ class Publisher:
             if self._came_up:
                 self._came_up = False
                 self._greet()
-                self._window.restart(now_s)
+                self._window.restart(now_s, unconfirmed=self._session.unconfirmed)
             elif self._announced:
                 self._greet()
             if now_s >= beat_s:
@@ -232,7 +232,7 @@ class Publisher:
             online = self._ingest[topic.worker] = bool(state and state.online)
             if online and (not was or self._window.in_doubt()):
                 # workers keep no session: what was under way when the last one left went nowhere
-                self._window.restart(time.monotonic())
+                self._window.restart(time.monotonic(), unconfirmed=self._session.unconfirmed)
         elif isinstance(topic, topics.NodeTopic) and topic.leaf is NodeLeaf.STORED:
             self._stored(self.trims(payload))
         elif isinstance(topic, topics.NodeTopic) and topic.leaf is NodeLeaf.COMMAND:
@@ -267,7 +267,7 @@ class Publisher:
     # --- sending ----------------------------------------------------------------------------
 
     def _send(self, now_s: float) -> None:
-        if self._window.stalled(now_s):
+        if self._window.stalled(now_s, unconfirmed=self._session.unconfirmed):
             log.warning("nothing was stored for a while: %d records go again", self._window.size())
         for seq, cls in self._window.hopeless(now_s):
             log.error("record %d cannot be read by the centre: a gap takes its place", seq)
@@ -335,6 +335,7 @@ class Publisher:
     def _publish_batches(self, entries: Iterable[Entry]) -> int:
         """Publish entries of one class; returns how many; an unset clock holds some back."""
         ready: list[tuple[int, bytes]] = []
+        classes: dict[int, RecordClass] = {}
         now, now_s = self._clock.state(), time.monotonic()
         for entry in entries:
             alarm = entry.cls is RecordClass.ALARM
@@ -344,7 +345,7 @@ class Publisher:
             ready.append((entry.seq, payload))
             if alarm and entry.seq not in self._told:
                 self._alarms.setdefault(entry.seq, (now_s, payload))
-            self._window.take(entry.seq, entry.cls, now_s)
+            classes[entry.seq] = entry.cls
         for batch in split_batches(ready):
             envelope = encode_batch(
                 spool=self._spool.id,
@@ -354,7 +355,9 @@ class Publisher:
                 records=batch,
                 sent=now.wall,
             )
-            self._session.publish(self._topic(NodeLeaf.RECORDS), envelope)
+            message = self._session.publish(self._topic(NodeLeaf.RECORDS), envelope)
+            for seq, _ in batch:
+                self._window.take(seq, classes[seq], now_s, message)
         return len(ready)
 
     def _send_snapshots(self) -> None:
@@ -370,8 +373,8 @@ class Publisher:
         for entry in entries:
             header, _ = decode_snapshot(entry.payload)
             topic = self._topic(NodeLeaf.SNAPSHOT, header.record)
-            self._window.take(entry.seq, entry.cls, time.monotonic())
-            self._session.publish(topic, entry.payload)
+            message = self._session.publish(topic, entry.payload)
+            self._window.take(entry.seq, entry.cls, time.monotonic(), message)
 
     def _tell_late_alarms(self, now_s: float) -> None:
         """An alarm that the centre has not stored in time is told on the site's broker directly."""
@@ -407,7 +410,7 @@ class Publisher:
             at=self._clock.state().wall,
             provisional=True,
         )
-        return self._session.publish(self._topic(NodeLeaf.ALARM), messages.encode(told))
+        return bool(self._session.publish(self._topic(NodeLeaf.ALARM), messages.encode(told)))
 
     def _topic(self, leaf: NodeLeaf, tail: str | None = None) -> str:
         return topics.node_topic(self._me.centre, self._me.site, self._me.node, leaf, tail)

@@ -5,6 +5,7 @@ again and again and for long, by storing what was sent after it, that it can rea
 That it was sent often shows nothing: the centre may have been away, or a worker of it hung.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from haidang_edge.publish.settings import Pace
@@ -19,6 +20,7 @@ class Sent:
     cls: RecordClass
     due: bool = True
     at_s: float = 0.0
+    message: int = 0
     missed: int = 0
     missed_first_s: float = 0.0
 
@@ -42,17 +44,19 @@ class Window:
         """How many more records may be under way."""
         return max(0, self.pace.window - len(self.sent))
 
-    def take(self, seq: int, cls: RecordClass, now_s: float) -> None:
-        """A record is about to be sent for the first time, or again."""
+    def take(self, seq: int, cls: RecordClass, now_s: float, message: int = 0) -> None:
+        """A record was sent, for the first time or again, in the client's `message`."""
         if not self.sent:
             self._news_s = now_s
         found = self.sent.setdefault(seq, Sent(cls))
-        found.due, found.at_s = False, now_s
+        found.due, found.at_s, found.message = False, now_s, message
 
-    def restart(self, now_s: float) -> None:
-        """A new connection: whatever is under way may have been lost with the old one."""
+    def restart(
+        self, now_s: float, *, unconfirmed: Callable[[int], bool] = lambda _: False
+    ) -> None:
+        """A new connection: what the old one had handed over may have been lost with it."""
         for record in self.sent.values():
-            record.due = True
+            record.due = not unconfirmed(record.message)
         self._news_s, self._stall_s = now_s, self.pace.stall_s
 
     def stored(self, done: SeqSet, now_s: float) -> int:
@@ -65,12 +69,18 @@ class Window:
             self._news_s, self._stall_s = now_s, self.pace.stall_s
         return len(gone)
 
-    def stalled(self, now_s: float) -> bool:
+    def stalled(
+        self, now_s: float, *, unconfirmed: Callable[[int], bool] = lambda _: False
+    ) -> bool:
         """Whether nothing was stored for too long; then all is due again, and patience doubles.
 
-        A hole that the watermark has left behind is due again by itself.
+        A hole that the watermark has left behind is due again by itself. What the broker has not
+        even confirmed is under way on a slow wire: a second copy would only make it slower.
         """
         for seq, record in self.sent.items():
+            if unconfirmed(record.message):
+                record.at_s = self._news_s = now_s
+                continue
             late = now_s - record.at_s >= self.pace.stall_s
             if seq < self._highest and late and not record.due:
                 record.due = True
