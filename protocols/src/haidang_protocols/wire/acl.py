@@ -73,7 +73,7 @@ def ingest_acl(centre: str) -> tuple[Acl, ...]:
 
 
 def worker_acl(centre: str) -> tuple[Acl, ...]:
-    """Each worker tells cases and takes answers: none may wait in the queue of one that is gone."""
+    """Each worker tells cases and gets every answer: with one gone, the others still have it."""
     return (
         Acl(Verb.PUBLISH, topics.case_filter(centre)),
         *_reads(topics.answer_filter(centre)),

@@ -39,6 +39,11 @@ def check_name(name: str, *, what: str) -> str:
     return name
 
 
+def is_name(text: str) -> bool:
+    """Whether `text` has the form of a name; a reserved word has it too."""
+    return bool(_NAME.match(text))
+
+
 def is_spool_id(text: str) -> bool:
     """Whether `text` is a spool id: 16 hexadecimal digits, drawn when a spool is made."""
     return bool(_SPOOL.match(text))

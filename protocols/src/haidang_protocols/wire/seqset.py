@@ -64,6 +64,11 @@ class SeqSet:
             index < len(self._first) and self._first[index] <= first and last <= self._last[index]
         )
 
+    def disjoint(self, first: int, last: int) -> bool:
+        """Whether nothing of `first`..`last` is in the set."""
+        index = bisect_left(self._last, first)
+        return index == len(self._first) or self._first[index] > last
+
     def highest(self) -> int:
         """The highest number, 0 when empty."""
         return self._last[-1] if self._last else 0
