@@ -79,6 +79,7 @@ class CloudConfig(Struct, frozen=True, kw_only=True):
     catalogue: str | None = None
     snapshot_days: Annotated[int, Meta(ge=1, le=3650)] = 30
     audit_head: str | None = None
+    datasources: str | None = None
     broker_roles: tuple[str, ...] = ()
 
 
@@ -124,6 +125,7 @@ def _anchored(config: CloudConfig, base: Path) -> CloudConfig:
         blobs=str(at(config.blobs)),
         catalogue=at(config.catalogue),
         audit_head=at(config.audit_head),
+        datasources=at(config.datasources),
         broker=replace(broker, ca=at(broker.ca), cert=at(broker.cert), key=at(broker.key)),
     )
 

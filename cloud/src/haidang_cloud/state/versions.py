@@ -3,12 +3,15 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from haidang_cloud.state.database import State
 from haidang_cloud.state.tables import catalogue_version
+
+_LOCK = 0x6361_7461
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +37,21 @@ def newest_number(state: State, centre: str) -> int:
 
 def newest(state: State, centre: str) -> Version | None:
     """The version in force."""
-    wanted = (
-        sa.select(catalogue_version)
-        .where(catalogue_version.c.centre == centre)
-        .order_by(catalogue_version.c.number.desc())
-        .limit(1)
+    return _one(state, sa.select(catalogue_version).where(catalogue_version.c.centre == centre))
+
+
+def read(state: State, centre: str, number: int) -> Version | None:
+    """The version of a number."""
+    return _one(
+        state,
+        sa.select(catalogue_version).where(
+            catalogue_version.c.centre == centre, catalogue_version.c.number == number
+        ),
     )
+
+
+def _one(state: State, wanted: sa.Select[Any]) -> Version | None:
+    wanted = wanted.order_by(catalogue_version.c.number.desc()).limit(1)
     with state.read() as connection:
         row = connection.execute(wanted).one_or_none()
     if row is None:
@@ -59,7 +71,8 @@ def digest(texts: Mapping[str, str]) -> str:
     return hashlib.sha256(msgspec.json.encode(texts, order="sorted")).hexdigest()
 
 
-def add(
+def put(
+    state: State,
     connection: sa.Connection,
     centre: str,
     texts: Mapping[str, str],
@@ -67,23 +80,33 @@ def add(
     by: str,
     why: str,
     now_ns: int,
-) -> int:
-    """Publish a checked catalogue within a transaction; returns its number."""
-    highest = connection.execute(
-        sa.select(sa.func.max(catalogue_version.c.number)).where(
-            catalogue_version.c.centre == centre
-        )
-    ).scalar()
-    number = (highest or 0) + 1
+) -> tuple[int, bool]:
+    """Publish a checked catalogue within a transaction, unless it is what is in force.
+
+    Returns its number, and whether that is new.
+    """
+    if state.postgres:
+        # two who publish at once come one after the other
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+    last = connection.execute(
+        sa.select(catalogue_version.c.number, catalogue_version.c.sha256)
+        .where(catalogue_version.c.centre == centre)
+        .order_by(catalogue_version.c.number.desc())
+        .limit(1)
+    ).one_or_none()
+    found = digest(texts)
+    if last is not None and last.sha256 == found:
+        return int(last.number), False
+    number = 1 if last is None else int(last.number) + 1
     connection.execute(
         catalogue_version.insert().values(
             centre=centre,
             number=number,
             texts=msgspec.json.encode(dict(texts)).decode(),
-            sha256=digest(texts),
+            sha256=found,
             by=by,
             why=why,
             at_ns=now_ns,
         )
     )
-    return number
+    return number, True

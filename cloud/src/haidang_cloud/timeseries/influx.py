@@ -6,6 +6,7 @@ of the batch was stored; 422 some lines were refused, the rest is stored; 413 to
 bytes again are harmless.
 """
 
+import contextlib
 import gzip
 import http.client
 import threading
@@ -23,7 +24,9 @@ STORED = 204
 REFUSED = frozenset({400, 422})
 TOO_LARGE = 413
 MISCONFIGURED = frozenset({401, 403, 404})
-READ_SLICE_NS = 7 * 86_400_000_000_000
+RETRY_AFTER_MAX_S = 300.0
+CHUNK_POINTS = 10_000
+_HUNG_UP = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,14 +78,19 @@ class Influx:
                 raise _failure(f"bucket {bucket!r}", answer)
 
     def read_token(self, bucket: str) -> str:
-        """See `TimeSeries`; the same token as long as it is there and active."""
+        """See `TimeSeries`; the same token as long as it is there, active, and of this bucket."""
+        number = self._bucket_id(bucket)
+        if not number:
+            raise StoreMisconfiguredError(f"InfluxDB has no bucket {bucket!r}")
         label = f"haidang read {bucket}"
         query = urllib.parse.urlencode({"org": self._settings.org})
         known = self._json("GET", f"/api/v2/authorizations?{query}")["authorizations"]
         for found in known:
-            if found["description"] == label and found["status"] == "active":
+            # one of a bucket that was dropped opens nothing, though the name is the same
+            reads = [p["resource"].get("id") for p in found["permissions"]]
+            if found["description"] == label and found["status"] == "active" and reads == [number]:
                 return str(found["token"])
-        resource = {"type": "buckets", "orgID": self._org(), "id": self._bucket_id(bucket)}
+        resource = {"type": "buckets", "orgID": self._org(), "id": number}
         wanted = {
             "orgID": self._org(),
             "description": label,
@@ -110,7 +118,7 @@ class Influx:
         where = [f"time >= {from_ns}", f"time <= {to_ns}"]
         where += [f"{_name(k)} = {_literal(v)}" for k, v in (tags or {}).items()]
         query = f"SELECT * FROM {_name(measurement)} WHERE {' AND '.join(where)} GROUP BY *"  # noqa: S608
-        for series in self.query(bucket, query):
+        for series in self._stream(bucket, query):
             columns = series["columns"][1:]
             # GROUP BY * leaves an empty tag for those that a series does not have
             named = {k: v for k, v in series.get("tags", {}).items() if v}
@@ -133,10 +141,28 @@ class Influx:
     def query(self, bucket: str, query: str) -> list[Any]:
         """The series that an InfluxQL query gives."""
         path = "/query?" + urllib.parse.urlencode({"db": bucket, "q": query, "epoch": "ns"})
-        results = self._json("GET", path)["results"]
-        if "error" in results[0]:
-            raise StoreMisconfiguredError(f"query {query!r}: {results[0]['error']}")
-        return list(results[0].get("series", ()))
+        answer = self._ask("GET", path)
+        if answer.status != 200:
+            raise _failure("/query", answer)
+        return _series_of(query, answer.body)
+
+    def _stream(self, bucket: str, query: str) -> Iterator[Any]:
+        """The series that an InfluxQL query gives, in pieces, so that a year fits in memory.
+
+        It has a connection of its own: its caller may write while it reads.
+        """
+        asked = {"db": bucket, "q": query, "epoch": "ns", "chunked": "true"}
+        path = "/query?" + urllib.parse.urlencode({**asked, "chunk_size": CHUNK_POINTS})
+        with contextlib.closing(self._connect()) as connection:
+            try:
+                connection.request("GET", path, headers=self._headers())
+                response = connection.getresponse()
+                if response.status != 200:
+                    raise _failure("/query", _Answer(response.status, response.read(), 0.0))
+                while line := response.readline():
+                    yield from _series_of(query, line)
+            except (OSError, http.client.HTTPException) as error:
+                raise self._away(error) from error
 
     # --- writing ----------------------------------------------------------------------------
 
@@ -158,35 +184,46 @@ class Influx:
     def _send(
         self, method: str, path: str, body: bytes | None = None, *, packed: bool = False
     ) -> _Answer:
-        headers = {"Authorization": f"Token {self._settings.token}"}
+        headers = self._headers()
         if packed and body is not None:
             body = gzip.compress(body, 1)
             headers["Content-Encoding"] = "gzip"
         if body is not None:
             headers["Content-Type"] = "application/json" if body[:1] == b"{" else "text/plain"
         connection = self._connection()
+        kept = connection.sock is not None
         try:
-            connection.request(method, path, body, headers)
-            response = connection.getresponse()
-            read = response.read()
+            return _exchange(connection, method, path, body, headers)
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            raise StoreUnavailableError(
-                f"InfluxDB at {self._settings.url}: {error or type(error).__name__}"
-            ) from error
-        return _Answer(response.status, read, _seconds(response.getheader("Retry-After")))
+            if not (kept and isinstance(error, _HUNG_UP)):
+                raise self._away(error) from error
+        # a server ends a connection that was idle for long: that is no outage
+        try:
+            return _exchange(connection, method, path, body, headers)
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise self._away(error) from error
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Token {self._settings.token}"}
+
+    def _away(self, error: Exception) -> StoreUnavailableError:
+        return StoreUnavailableError(
+            f"InfluxDB at {self._settings.url}: {error or type(error).__name__}"
+        )
 
     def _connection(self) -> http.client.HTTPConnection:
         found: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
         if found is None:
-            url = urllib.parse.urlsplit(self._settings.url)
-            kind = (
-                http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
-            )
-            found = kind(url.hostname or "", url.port, timeout=self._settings.timeout_s)
-            self._local.connection = found
+            found = self._local.connection = self._connect()
             self._open.append(found)
         return found
+
+    def _connect(self) -> http.client.HTTPConnection:
+        url = urllib.parse.urlsplit(self._settings.url)
+        kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+        return kind(url.hostname or "", url.port, timeout=self._settings.timeout_s)
 
     def _ask(self, method: str, path: str, content: object = None) -> _Answer:
         body = None if content is None else msgspec.json.encode(content)
@@ -220,6 +257,26 @@ class Influx:
         return str(found[0]["id"]) if found else ""
 
 
+def _exchange(
+    connection: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+) -> _Answer:
+    connection.request(method, path, body, headers)
+    response = connection.getresponse()
+    read = response.read()
+    return _Answer(response.status, read, _seconds(response.getheader("Retry-After")))
+
+
+def _series_of(query: str, body: bytes) -> list[Any]:
+    (result,) = msgspec.json.decode(body)["results"]
+    if "error" in result:
+        raise StoreMisconfiguredError(f"query {query!r}: {result['error']}")
+    return list(result.get("series", ()))
+
+
 def _failure(what: str, answer: _Answer) -> StoreUnavailableError | StoreMisconfiguredError:
     said = f"InfluxDB, {what}: {answer.status} {_words(answer)}"
     if answer.status in MISCONFIGURED:
@@ -236,7 +293,7 @@ def _words(answer: _Answer) -> str:
 
 def _seconds(header: str | None) -> float:
     try:
-        return max(0.0, float(header or 0))
+        return min(max(0.0, float(header or 0)), RETRY_AFTER_MAX_S)
     except ValueError:
         return 0.0
 

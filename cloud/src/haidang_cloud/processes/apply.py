@@ -1,0 +1,203 @@
+"""`haidang catalog apply`: a checked catalogue comes into force, and everything follows it.
+
+The version, its audit line and its people stand or fall together. What lies outside of the database
+(buckets, data sources, the broker's roles) follows; each may be repeated, so that after a failure
+the same command finishes the work and makes no second version.
+"""
+
+import os
+import secrets
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from haidang_cloud.errors import (
+    CloudConfigError,
+    LakeError,
+    StoreMisconfiguredError,
+    StoreUnavailableError,
+)
+from haidang_cloud.people import Accounts, audit
+from haidang_cloud.processes.config import (
+    CloudConfig,
+    InfluxConfig,
+    load_config,
+    series_of,
+    state_of,
+)
+from haidang_cloud.state import versions
+from haidang_cloud.state.database import State
+from haidang_cloud.timeseries import TimeSeries
+from haidang_cloud.timeseries.base import scope_bucket
+from haidang_cloud.timeseries.projection import ensure_buckets
+from haidang_protocols.catalogue import Catalogue, load_texts
+from haidang_protocols.catalogue.loader import read_texts
+from haidang_protocols.errors import UserError
+from haidang_protocols.wire.names import check_name
+
+ROLES_TIMEOUT_S = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What an apply did; `fresh` is false when this very catalogue was in force already."""
+
+    number: int
+    fresh: bool
+    done: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DataSource:
+    """How a scope's boards reach its bucket; InfluxQL calls a bucket a database."""
+
+    url: str
+    org: str
+    bucket: str
+    database: str
+    token: str
+
+
+class UnfinishedError(UserError):
+    """A version is in force, but something did not follow it."""
+
+
+def run(config_path: Path, catalogue_path: Path, *, by: str, why: str) -> Applied:
+    """Check, publish, and let all that depends on it follow; raises `UserError`."""
+    config = load_config(config_path)
+    check_name(by, what="--by")
+    if not why.strip():
+        raise UserError("--why is empty: say in a few words why this comes into force")
+    texts = read_texts(catalogue_path)
+    catalogue = load_texts(texts)
+    if catalogue.centre.id != config.centre:
+        raise CloudConfigError(
+            f"the catalogue is of centre {catalogue.centre.id!r}, "
+            f"the configuration of {config.centre!r}"
+        )
+    state = state_of(config)
+    series = series_of(config)
+    try:
+        number, fresh = publish(state, catalogue, texts, by=by, why=why.strip())
+        return Applied(number=number, fresh=fresh, done=_follow(config, series, catalogue, number))
+    finally:
+        series.close()
+        state.close()
+
+
+def publish(
+    state: State, catalogue: Catalogue, texts: Mapping[str, str], *, by: str, why: str
+) -> tuple[int, bool]:
+    """One transaction: version, people, audit line. Returns the number, and whether it is new."""
+    centre, now_ns = catalogue.centre.id, time.time_ns()
+    accounts = Accounts(state, centre)
+    with state.write() as connection:
+        number, fresh = versions.put(
+            state, connection, centre, texts, by=by, why=why, now_ns=now_ns
+        )
+        if fresh:
+            accounts.synchronise(connection, catalogue, now_ns)
+            audit.write(
+                state,
+                connection,
+                centre,
+                actor=by,
+                action="catalogue.publish",
+                about=f"catalogue/{number}",
+                detail={"why": why, "sha256": versions.digest(texts)},
+                now_ns=now_ns,
+            )
+    return number, fresh
+
+
+def _follow(
+    config: CloudConfig, series: TimeSeries, catalogue: Catalogue, number: int
+) -> tuple[str, ...]:
+    steps: dict[str, Callable[[], str]] = {
+        "buckets": lambda: _buckets(series, catalogue),
+        "data sources": lambda: _data_sources(config, series, catalogue),
+        "broker roles": lambda: _roles(config.broker_roles, catalogue),
+    }
+    done, failed = [], []
+    for name, step in steps.items():
+        try:
+            done.append(step())
+        except (
+            StoreUnavailableError,
+            StoreMisconfiguredError,
+            LakeError,
+            UserError,
+            OSError,
+        ) as error:
+            failed.append(f"{name}: {error}")
+    if failed:
+        told = "\n  ".join(failed)
+        raise UnfinishedError(
+            f"version {number} is in force, but not all of it has followed; mend this and give the "
+            f"same command again:\n  {told}"
+        )
+    return tuple(done)
+
+
+def _buckets(series: TimeSeries, catalogue: Catalogue) -> str:
+    ensure_buckets(series, catalogue)
+    return f"buckets of {len(catalogue.scopes)} scopes are there"
+
+
+def _data_sources(config: CloudConfig, series: TimeSeries, catalogue: Catalogue) -> str:
+    if config.datasources is None:
+        return "no data sources: `datasources` names no file"
+    if not isinstance(config.timeseries, InfluxConfig):
+        return "no data sources: the time series are a file, which boards cannot read"
+    found = {}
+    for scope in catalogue.scopes:
+        bucket = scope_bucket(config.centre, scope.id)
+        found[scope.id] = DataSource(
+            url=config.timeseries.url,
+            org=config.timeseries.org,
+            bucket=bucket,
+            database=bucket,
+            token=series.read_token(bucket),
+        )
+    path = Path(config.datasources)
+    write_secret(path, msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+    return f"data sources of {len(found)} scopes are in {path}"
+
+
+def write_secret(path: Path, content: bytes) -> None:
+    """Replace a file that only its owner may read, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
+
+
+def _roles(command: tuple[str, ...], catalogue: Catalogue) -> str:
+    if not command:
+        return "the broker's roles are as they were: `broker_roles` names no command"
+    try:
+        ended = subprocess.run(  # noqa: S603  # the configuration's own command, no shell
+            command,
+            input=msgspec.json.encode(catalogue),
+            capture_output=True,
+            timeout=ROLES_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise UserError(f"{command[0]} took longer than {ROLES_TIMEOUT_S:g} s") from error
+    if ended.returncode != 0:
+        said = ended.stderr.decode(errors="replace").strip()[-1000:] or "nothing"
+        raise UserError(f"{' '.join(command)} ended with {ended.returncode} and said: {said}")
+    return "the broker's roles follow the catalogue"

@@ -1,0 +1,230 @@
+"""`haidang catalog apply`: one version, its people and its audit line; the rest follows."""
+
+import json
+import stat
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from fakes.desk import Desk
+from fakes.room import until
+from fakes.sender import Sender, envelope, event
+from haidang_cloud.errors import StoreMisconfiguredError
+from haidang_cloud.people import audit
+from haidang_cloud.processes import apply
+from haidang_cloud.processes.catalogue import InForce
+from haidang_cloud.processes.config import load_config
+from haidang_cloud.state import State, open_state, versions
+from haidang_cloud.state.tables import person, person_grant
+from haidang_cloud.timeseries import Influx, InfluxSettings, SqliteSeries
+from haidang_protocols.catalogue import Catalogue, CatalogueRefusedError
+from haidang_protocols.command import main
+from haidang_protocols.errors import UserError
+from servers import start
+
+
+@pytest.fixture
+def desk(tmp_path: Path, state_url: str) -> Desk:
+    return Desk(tmp_path / "desk", state_url)
+
+
+@pytest.fixture
+def opened(state_url: str) -> Iterator[State]:
+    state = open_state(state_url)
+    yield state
+    state.close()
+
+
+def grants(state: State) -> set[tuple[str, str, str]]:
+    wanted = sa.select(person.c.login, person_grant.c.role, person_grant.c.scope).join(
+        person_grant, person_grant.c.person == person.c.id
+    )
+    with state.read() as connection:
+        return {tuple(row) for row in connection.execute(wanted)}
+
+
+def test_a_version_its_people_and_its_audit_line_are_there_together(
+    desk: Desk, opened: State
+) -> None:
+    applied = desk.apply(why="first version")
+    assert (applied.number, applied.fresh) == (1, True)
+    version = versions.newest(opened, "demo")
+    assert version is not None
+    assert (version.by, version.why) == ("an", "first version")
+    assert grants(opened) == {("an", "guard", "city")}
+    (line,) = audit.newest(opened, "demo")
+    assert (line.actor, line.action, line.object) == ("an", "catalogue.publish", "catalogue/1")
+    assert line.detail["why"] == "first version"
+    series = SqliteSeries(desk.folder / "series.sqlite")
+    for bucket in ("demo-private", "demo-scope-centre", "demo-scope-city"):
+        assert series.count(bucket, "event", "id") == 0
+    series.close()
+
+
+def test_the_same_again_is_no_new_version_and_an_older_one_is(desk: Desk, opened: State) -> None:
+    desk.apply()
+    again = desk.apply()
+    assert (again.number, again.fresh) == (1, False)
+    desk.change("after_s: 1", "after_s: 2")
+    assert desk.apply().number == 2
+    desk.change("after_s: 2", "after_s: 1")
+    assert desk.apply(why="back again").number == 3
+    assert len(audit.newest(opened, "demo")) == 3
+
+
+def test_somebody_who_left_the_catalogue_loses_what_it_granted(desk: Desk, opened: State) -> None:
+    desk.apply()
+    desk.change("{login: an, name: Nguyễn Văn An,", "{login: binh, name: Lê Thị Bình,")
+    desk.apply()
+    assert grants(opened) == {("binh", "guard", "city")}
+
+
+def test_mistakes_are_told_all_at_once_and_change_nothing(desk: Desk, opened: State) -> None:
+    desk.change("after_s: 1", "after_s: soon, sudden: true")
+    desk.change("node: gate-1", "node: gate-1\n    colour: red")
+    with pytest.raises(CatalogueRefusedError) as caught:
+        desk.apply()
+    said = str(caught.value)
+    assert "3 mistakes" in said
+    for word in ("after_s", "sudden", "colour"):
+        assert word in said
+    assert versions.newest_number(opened, "demo") == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"), [({"why": "  "}, "--why is empty"), ({"by": "Mr X"}, "--by 'Mr X'")]
+)
+def test_nothing_comes_into_force_without_a_name_and_a_reason(
+    desk: Desk, options: dict[str, str], said: str
+) -> None:
+    with pytest.raises(UserError, match=said):
+        desk.apply(**options)
+
+
+def test_the_catalogue_of_another_centre_is_refused(desk: Desk) -> None:
+    desk.change("id: demo", "id: other")
+    with pytest.raises(UserError, match=r"'other'.*'demo'"):
+        desk.apply()
+
+
+def roles_script(folder: Path, body: str) -> list[str]:
+    script = folder / "roles.py"
+    script.write_text(f"import json, sys\ncatalogue = json.load(sys.stdin)\n{body}\n")
+    return [sys.executable, str(script)]
+
+
+def test_the_broker_s_roles_get_the_catalogue_as_json(desk: Desk) -> None:
+    out = desk.folder / "got.json"
+    body = f"json.dump([n['id'] for n in catalogue['nodes']], open({str(out)!r}, 'w'))"
+    desk.configure(broker_roles=roles_script(desk.folder, body))
+    desk.apply()
+    assert json.loads(out.read_text()) == ["gate-1"]
+
+
+def test_what_does_not_follow_is_told_and_the_same_command_finishes_it(
+    desk: Desk, opened: State
+) -> None:
+    desk.configure(broker_roles=roles_script(desk.folder, "sys.exit('broker is away')"))
+    with pytest.raises(apply.UnfinishedError, match=r"version 1 is in force(?s:.*)broker is away"):
+        desk.apply()
+    desk.configure(broker_roles=["/nowhere/at-all"])
+    with pytest.raises(apply.UnfinishedError, match="/nowhere/at-all"):
+        desk.apply()
+    desk.configure(broker_roles=roles_script(desk.folder, ""))
+    assert desk.apply().number == 1
+    assert len(audit.newest(opened, "demo")) == 1
+
+
+def test_the_command_says_what_it_did(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["catalog", "apply", str(desk.catalogue), "--config", str(desk.config_path)]
+    assert main([*words, "--by", "an", "--why", "first"]) == 0
+    assert "version 1 is in force" in capsys.readouterr().out
+    desk.change("after_s: 1", "after_s: soon")
+    assert main([*words, "--by", "an", "--why", "first"]) == 2
+    assert "after_s" in capsys.readouterr().err
+
+
+@pytest.mark.influx
+def test_data_sources_open_one_bucket_each_and_only_their_owner_may_read_them(
+    tmp_path: Path, influx: start.Influx
+) -> None:
+    desk = Desk(tmp_path / "desk", f"sqlite:///{tmp_path / 's.sqlite'}")
+    (desk.folder / "token").write_text(influx.token)
+    server = {"kind": "influx", "url": influx.url, "org": influx.org, "token_file": "token"}
+    desk.configure(timeseries=server, datasources="secret/datasources.json")
+    desk.apply()
+    path = desk.folder / "secret" / "datasources.json"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    told = json.loads(path.read_text())
+    assert set(told) == {"centre", "city"}
+    city = told["city"]
+    assert city["bucket"] == city["database"] == "demo-scope-city"
+    guest = Influx(InfluxSettings(url=city["url"], org=city["org"], token=city["token"]))
+    assert list(guest.read("demo-scope-city", "event")) == []
+    with pytest.raises(StoreMisconfiguredError):
+        list(guest.read("demo-private", "event"))
+    desk.apply()
+    assert json.loads(path.read_text()) == told, "the tokens stay"
+    owner = Influx(InfluxSettings(url=influx.url, org=influx.org, token=influx.token))
+    owner.drop("demo-scope-city")
+    desk.apply()
+    renewed = json.loads(path.read_text())["city"]["token"]
+    assert renewed != city["token"], "a token of a bucket that is gone opens nothing"
+    again = Influx(InfluxSettings(url=influx.url, org=influx.org, token=renewed))
+    assert list(again.read("demo-scope-city", "event")) == []
+    for bucket in ("demo-private", "demo-scope-city", "demo-scope-centre"):
+        owner.drop(bucket)
+    for series in (guest, owner, again):
+        series.close()
+
+
+def ids(catalogue: Catalogue, number: int) -> tuple[int, tuple[str, ...]]:
+    return number, tuple(node.id for node in catalogue.nodes)
+
+
+def test_running_processes_swap_to_it_and_keep_the_last_good(desk: Desk, opened: State) -> None:
+    desk.configure(catalogue="catalogue")
+    in_force = InForce(opened, load_config(desk.config_path), ids)
+    assert in_force.current() == (0, ("gate-1",)), "for a first start the file counts"
+    one = "- {id: gate-1, site: gate}"
+    desk.change(one, f"{one}\n  {one.replace('gate-1', 'gate-2')}")
+    desk.apply()
+    until(lambda: in_force.current() == (1, ("gate-1", "gate-2")), "version 1")
+    with opened.write() as connection:
+        versions.put(
+            opened, connection, "demo", {"a.yaml": "x: 1"}, by="an", why="broken", now_ns=1
+        )
+    time.sleep(2.5)
+    assert in_force.current() == (1, ("gate-1", "gate-2"))
+    in_force.close()
+
+
+@pytest.mark.broker
+def test_a_worker_takes_what_the_new_catalogue_knows(tmp_path: Path, broker: start.Server) -> None:
+    desk = Desk(tmp_path / "desk", "sqlite:///state.sqlite")
+    desk.configure(broker={"host": "127.0.0.1", "port": broker.port, "plain": True})
+    desk.apply()
+    worker = desk.start("cloud", "ingest")
+    sender = Sender(broker.port)
+    until(lambda: ("w1", True) in sender.ingest, "worker up")
+    sender.send(envelope([(1, event(1, camera="gate-west"))]))
+    until(lambda: sender.upto() == 1, "dead letter")
+    text = (desk.catalogue / "centre.yaml").read_text()
+    begin = text.index("  - id: gate-east")
+    (desk.catalogue / "centre.yaml").write_text(
+        text + text[begin:].replace("gate-east", "gate-west")
+    )
+    desk.apply()
+    until(lambda: "version 2 is in force" in worker.log.read_text(), "swapped")
+    sender.send(envelope([(2, event(2, camera="gate-west"))]))
+    until(lambda: sender.upto() == 2, "taken")
+    assert desk.end(worker) == 0
+    until(lambda: ("w1", False) in sender.ingest, "it said goodbye")
+    sender.close()
+    series = SqliteSeries(desk.folder / "series.sqlite")
+    assert series.count("demo-private", "event", "id") == 1
+    series.close()
