@@ -158,7 +158,7 @@ class Line:
         # JSON is YAML
         self.config_path = folder / "centre.yaml"
         self.config_path.write_bytes(msgspec.json.encode(settings))
-        self.workers = [self._worker(f"w{n + 1}") for n in range(workers)]
+        self.workers = [self.worker(f"w{n + 1}") for n in range(workers)]
         self.nodes: dict[str, Child] = {}
         self._state: State | None = None
 
@@ -167,7 +167,8 @@ class Line:
         """The centre's configuration."""
         return load_config(self.config_path)
 
-    def _worker(self, name: str) -> Child:
+    def worker(self, name: str) -> Child:
+        """An ingest worker by that name, not started."""
         haidang = Path(sys.executable).with_name("haidang")
         command = [str(haidang), "cloud", "ingest", "--config", str(self.config_path)]
         return Child([*command, "--worker", name], self.folder / f"{name}.log")
@@ -218,17 +219,20 @@ class Line:
 
     def finish(self, *, timeout_s: float = 60.0) -> None:
         """No new records; wait until each node says that its spool is empty."""
-        before = {name: self.notes(name).drained for name in self.nodes}
-        for node in self.nodes.values():
-            node.signal(signal.SIGUSR1)
 
-        def drained() -> bool:
+        def up() -> bool:
             for child in self.children():
                 child.check()
-            up = all(worker.said("is up") for worker in self.workers)
-            return up and all(self.notes(name).drained > before[name] for name in self.nodes)
+            return all(child.said("is up") for child in self.children())
+
+        def drained() -> bool:
+            return up() and all(self.notes(name).drained > before[name] for name in self.nodes)
 
         try:
+            wait_for(up, "every process is up", timeout_s=timeout_s)
+            before = {name: self.notes(name).drained for name in self.nodes}
+            for node in self.nodes.values():
+                node.signal(signal.SIGUSR1)
             wait_for(drained, "every spool is empty", timeout_s=timeout_s)
         except TimeoutError as error:
             logs = "\n".join(f"--- {c.log}\n{c.tail()}" for c in self.children())

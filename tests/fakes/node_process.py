@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from haidang_edge.publish import BrokerSettings, Hooks, Identity, Pace, Publisher
-from haidang_edge.spool import ClockFixes, NodeClock, Spool, SpoolSettings
+from haidang_edge.spool import ClockFixes, Files, NodeClock, Spool, SpoolSettings
 from haidang_edge.spool.clock import SystemTime, TimeSource
 from haidang_protocols.wire import messages
 from haidang_protocols.wire.names import record_id
@@ -50,6 +50,7 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     cameras: tuple[str, ...]
     rate: float = 200.0
     group: int = 10
+    settle_s: float = 30.0
     alarm_every: int = 50
     event_every: int = 4
     snapshot_every: int = 100
@@ -129,6 +130,9 @@ class Notes:
     def drained(self) -> None:
         self._write(Note(drained=True))
 
+    def close(self) -> None:
+        os.close(self._fd)
+
     def _write(self, note: Note) -> None:
         # one write a line: a kill leaves whole lines, since the page cache outlives the process
         os.write(self._fd, msgspec.json.encode(note) + b"\n")
@@ -137,7 +141,7 @@ class Notes:
 class Node:
     """The parts, put together as the agent does it."""
 
-    def __init__(self, settings: NodeSettings) -> None:
+    def __init__(self, settings: NodeSettings, *, files: Files | None = None) -> None:
         folder = Path(settings.folder)
         folder.mkdir(parents=True, exist_ok=True)
         source: TimeSource | None = FileTime(Path(settings.clock)) if settings.clock else None
@@ -148,7 +152,8 @@ class Node:
                 folder=folder,
                 quota_bytes=settings.quota_bytes,
                 segment_bytes=settings.segment_bytes,
-            )
+            ),
+            files=files,
         )
         self.clock = NodeClock(folder, source=source, trust_wall=source is None)
         kind = TrimsOnPuback if settings.trim_on_puback else Publisher
@@ -189,7 +194,7 @@ class Node:
     def make_group(self) -> None:
         """Make a few records, wait until the spool has settled them, and note it."""
         seqs = [seq for _ in range(self._settings.group) for seq in self._make()]
-        if self.spool.wait(seqs[-1], timeout_s=30.0):
+        if self.spool.wait(seqs[-1], timeout_s=self._settings.settle_s):
             self._notes.settled(seqs)
 
     def _make(self) -> Iterator[int]:
@@ -289,6 +294,7 @@ class Node:
         self.publisher.stop()
         self.clock.save()
         self.spool.close()
+        self._notes.close()
 
 
 def _is_one(number: int, every: int) -> bool:
@@ -303,7 +309,10 @@ def main() -> int:
         making.set()
     signal.signal(signal.SIGUSR1, lambda *_: making.clear())
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    Node(settings).run(making=making, stop=stop)
+    node = Node(settings)
+    sys.stderr.write(f"{settings.node} is up\n")
+    sys.stderr.flush()
+    node.run(making=making, stop=stop)
     return 0
 
 

@@ -4,6 +4,7 @@ import contextlib
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
@@ -26,8 +27,9 @@ class _Pair:
 class TcpWire:
     """Forwards a port of its own to `target` on loopback, until a test does something to it."""
 
-    def __init__(self, target: int) -> None:
-        self._target = target
+    def __init__(self, target: int, *, listener: Callable[[bytes], None] | None = None) -> None:
+        """`listener` hears every byte that a near end says."""
+        self._target, self._hear = target, listener
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._pairs: list[_Pair] = []
@@ -115,6 +117,8 @@ class TcpWire:
         with contextlib.suppress(OSError):
             while data := source.recv(self._slice):
                 self._flows.wait()
+                if self._hear is not None and source is pair.near:
+                    self._hear(data)
                 if not pair.half:
                     sink.sendall(data)
                 if self._pause_s:

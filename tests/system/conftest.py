@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,9 @@ def own_servers(tmp_path: Path) -> Iterator[dict[str, Any]]:
     """PostgreSQL and InfluxDB that nobody else stands on: `servers` to kill, `settings` to use."""
     program = need(find.program("influxd"), "influxd is not installed and could not be built")
     folder = need(find.postgres_bin(), "PostgreSQL 15 is not installed (apt install postgresql)")
-    postgres = start.postgres(folder, tmp_path / "pg")
+    # not below pytest's folder: another run closes it to the user `postgres` while this one kills
+    home = Path(tempfile.mkdtemp(prefix="haidang-pg-"))
+    postgres = start.postgres(folder, home / "pg")
     influx = start.influxd(program, tmp_path / "influx")
     yield {
         "servers": {"postgres": postgres.server, "influx": influx.server},
@@ -98,6 +101,7 @@ def own_servers(tmp_path: Path) -> Iterator[dict[str, Any]]:
     }
     influx.server.stop()
     postgres.server.stop()
+    start.remove(home)
 
 
 @pytest.fixture
