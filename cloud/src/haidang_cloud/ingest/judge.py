@@ -116,8 +116,7 @@ class Judge:
     # --- records ----------------------------------------------------------------------------
 
     def _batch(self, into: Taken, topic: NodeTopic, text: str, payload: bytes, now_ns: int) -> None:
-        """All at once where nothing is out of the ordinary, else record by record."""
-        if quick.take(
+        taken = quick.take(
             into,
             topic,
             text,
@@ -125,8 +124,14 @@ class Judge:
             directory=self.directory,
             known=self._known,
             now_ns=now_ns,
-        ):
-            return
+        )
+        if not taken:
+            self.one_by_one(into, topic, text, payload, now_ns)
+
+    def one_by_one(
+        self, into: Taken, topic: NodeTopic, text: str, payload: bytes, now_ns: int
+    ) -> None:
+        """Judge each record of a message by itself; raises `MessageRefusedError` for all of it."""
         batch = decode_batch(payload)
         # the broker vouches for the topic, nobody for what the envelope says of itself
         key = SpoolKey(topic.node, batch.spool, topic.site)
@@ -226,7 +231,7 @@ class Judge:
             return
         into.window(RECORDS, self.directory.cameras[record.camera].place, record.t)
         if record.alarm:
-            into.alarm(record, came, seq, centre=self.directory.centre, now_ns=now_ns)
+            into.alarm(came, seq, centre=self.directory.centre, now_ns=now_ns)
 
     # --- the rest ---------------------------------------------------------------------------
 

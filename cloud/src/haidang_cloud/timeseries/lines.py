@@ -1,11 +1,13 @@
 """Records into line protocol, and line protocol into points.
 
-`lines_of` runs for every record that a province sends: its tag part is cached, the rest is one
+A `LineMaker` runs for every record that a province sends: its tag part is cached, the rest is one
 format. Ids and tracks are fields, never tags: as tags they would make a series per person.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+
+import msgspec
 
 from haidang_cloud.timeseries.base import FieldValue, Point
 from haidang_protocols.wire.messages import Heartbeat
@@ -22,6 +24,8 @@ INTEGERS: Mapping[str, frozenset[str]] = {
 """Fields that are whole numbers: InfluxDB's JSON answers do not tell 1 from 1.0."""
 
 OTHER = "other"
+HEADS_KEPT = 65_536
+_ENCODER = msgspec.json.Encoder()
 Known = Callable[[str, str], bool]
 
 
@@ -40,27 +44,118 @@ def text(value: str) -> str:
     return f'"{value}"'
 
 
-@lru_cache(maxsize=65536)
-def _prefix(measurement: str, *tags: tuple[str, str]) -> str:
+def _head(measurement: str, *tags: tuple[str, str]) -> str:
     given = sorted((key, value) for key, value in tags if value)
     return measurement + "".join(f",{key}={tag(value)}" for key, value in given) + " "
 
 
-@lru_cache(maxsize=65536)
-def _event_prefix(
-    site: str, node: str, camera: str, kind: str, cls: str, zone: str, severity: str, phase: str
-) -> str:
-    return _prefix(
-        "event",
-        ("site", site),
-        ("node", node),
-        ("camera", camera),
-        ("type", kind),
-        ("cls", cls),
-        ("zone", zone),
-        ("severity", severity),
-        ("phase", phase),
-    )
+_prefix = lru_cache(maxsize=HEADS_KEPT)(_head)
+
+
+class LineMaker:
+    """Records into lines, by what a catalogue knows.
+
+    `known(camera, zone)` says whether a zone or line is in the catalogue, `labels(camera, class)`
+    whether the camera's model has a class: an unknown one becomes `other`, so that no sender can
+    make series without end.
+    """
+
+    def __init__(self, *, known: Known, labels: Known) -> None:
+        """Make lines by a catalogue."""
+        self._known, self._labels = known, labels
+        self._event_head = lru_cache(maxsize=HEADS_KEPT)(self._make_event_head)
+
+    def lines(self, record: Record, *, site: str, node: str, record_id: str) -> list[str]:
+        """The lines of one record."""
+        if isinstance(record, Event):
+            return [self.event(record, site, node, record_id)]
+        if isinstance(record, Observation):
+            return self.observation(record, site, node)
+        return [_gap(record, site, node)]
+
+    def event(self, event: Event, site: str, node: str, record_id: str) -> str:
+        """The one line of an event."""
+        head = self._event_head(
+            site,
+            node,
+            event.camera,
+            event.type,
+            event.cls,
+            event.zone,
+            event.severity,
+            event.phase,
+        )
+        fields = (
+            f'{head}id="{record_id}",event={text(event.event)},rule={text(event.rule)},'
+            f"alarm={event.alarm},synced={event.synced}"
+        )
+        if event.box is not None:
+            # one call for all of them: to print numbers is what takes the time
+            x0, y0, x1, y1 = _ENCODER.encode(event.box)[1:-1].decode().split(",")
+            fields += f",x0={x0},y0={y0},x1={x1},y1={y1}"
+        if event.score is not None:
+            fields += f",score={event.score!r}"
+        if event.track is not None:
+            fields += f",track={event.track}i"
+        if event.count is not None:
+            fields += f",count={event.count}i"
+        if event.duration_s is not None:
+            fields += f",duration_s={event.duration_s!r}"
+        if event.direction:
+            fields += f",direction={text(event.direction)}"
+        return f"{fields} {event.t}"
+
+    def _make_event_head(
+        self,
+        site: str,
+        node: str,
+        camera: str,
+        kind: str,
+        cls: str,
+        zone: str,
+        severity: str,
+        phase: str,
+    ) -> str:
+        return _head(
+            "event",
+            ("site", site),
+            ("node", node),
+            ("camera", camera),
+            ("type", kind),
+            ("cls", cls if not cls or self._labels(camera, cls) else OTHER),
+            ("zone", zone if not zone or self._known(camera, zone) else OTHER),
+            ("severity", severity),
+            ("phase", phase),
+        )
+
+    def observation(self, record: Observation, site: str, node: str) -> list[str]:
+        """A line for each count and each crossing."""
+        where = (("site", site), ("node", node), ("camera", record.camera))
+        lines = []
+        for count in record.counts:
+            zone = count.zone
+            if zone and not self._known(record.camera, zone):
+                zone = OTHER
+            cls = count.cls if self._labels(record.camera, count.cls) else OTHER
+            head = _prefix("observation", *where, ("zone", zone or "picture"), ("cls", cls))
+            lines.append(
+                f"{head}mean={count.mean!r},max={count.max}i,frames={record.frames}i,"
+                f"interval_s={record.interval_s!r} {record.t}"
+            )
+        for crossing in record.crossings:
+            line = crossing.line if self._known(record.camera, crossing.line) else OTHER
+            cls = crossing.cls if self._labels(record.camera, crossing.cls) else OTHER
+            head = _prefix("crossing", *where, ("line", line), ("cls", cls))
+            ways = f"forward={crossing.forward}i,backward={crossing.backward}i"
+            lines.append(f"{head}{ways} {record.t}")
+        if not lines:
+            # nothing was there: that too is an observation
+            head = _prefix("observation", *where, ("zone", "picture"), ("cls", "none"))
+            lines.append(
+                f"{head}mean=0.0,max=0i,frames={record.frames}i,"
+                f"interval_s={record.interval_s!r} {record.t}"
+            )
+        return lines
 
 
 def lines_of(
@@ -72,71 +167,9 @@ def lines_of(
     known: Known = lambda _camera, _zone: True,
     labels: Known = lambda _camera, _label: True,
 ) -> list[str]:
-    """The lines of one record.
-
-    `known(camera, zone)` says whether a zone or line is in the catalogue, `labels(camera, class)`
-    whether the camera's model has a class: an unknown one becomes `other`, so that no sender can
-    make series without end.
-    """
-    if isinstance(record, Event):
-        return [_event(record, site, node, record_id, known, labels)]
-    if isinstance(record, Observation):
-        return _observation(record, site, node, known, labels)
-    return [_gap(record, site, node)]
-
-
-def _event(event: Event, site: str, node: str, record_id: str, known: Known, labels: Known) -> str:
-    zone = event.zone if not event.zone or known(event.camera, event.zone) else OTHER
-    cls = event.cls if not event.cls or labels(event.camera, event.cls) else OTHER
-    head = _event_prefix(
-        site, node, event.camera, event.type, cls, zone, event.severity, event.phase
-    )
-    fields = (
-        f'id="{record_id}",event={text(event.event)},rule={text(event.rule)},'
-        f"alarm={event.alarm},synced={event.synced}"
-    )
-    if event.score is not None:
-        fields += f",score={event.score!r}"
-    if event.track is not None:
-        fields += f",track={event.track}i"
-    if event.box is not None:
-        x0, y0, x1, y1 = event.box
-        fields += f",x0={x0!r},y0={y0!r},x1={x1!r},y1={y1!r}"
-    if event.count is not None:
-        fields += f",count={event.count}i"
-    if event.duration_s is not None:
-        fields += f",duration_s={event.duration_s!r}"
-    if event.direction:
-        fields += f",direction={text(event.direction)}"
-    return f"{head}{fields} {event.t}"
-
-
-def _observation(
-    record: Observation, site: str, node: str, known: Known, labels: Known
-) -> list[str]:
-    where = (("site", site), ("node", node), ("camera", record.camera))
-    lines = []
-    for count in record.counts:
-        zone = count.zone if not count.zone or known(record.camera, count.zone) else OTHER
-        cls = count.cls if labels(record.camera, count.cls) else OTHER
-        head = _prefix("observation", *where, ("zone", zone or "picture"), ("cls", cls))
-        lines.append(
-            f"{head}mean={count.mean!r},max={count.max}i,frames={record.frames}i,"
-            f"interval_s={record.interval_s!r} {record.t}"
-        )
-    for crossing in record.crossings:
-        line = crossing.line if known(record.camera, crossing.line) else OTHER
-        cls = crossing.cls if labels(record.camera, crossing.cls) else OTHER
-        head = _prefix("crossing", *where, ("line", line), ("cls", cls))
-        lines.append(f"{head}forward={crossing.forward}i,backward={crossing.backward}i {record.t}")
-    if not lines:
-        # nothing was there: that too is an observation
-        head = _prefix("observation", *where, ("zone", "picture"), ("cls", "none"))
-        lines.append(
-            f"{head}mean=0.0,max=0i,frames={record.frames}i,"
-            f"interval_s={record.interval_s!r} {record.t}"
-        )
-    return lines
+    """The lines of one record, where there are not many; see `LineMaker`."""
+    maker = LineMaker(known=known, labels=labels)
+    return maker.lines(record, site=site, node=node, record_id=record_id)
 
 
 def _gap(gap: Gap, site: str, node: str) -> str:

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from haidang_protocols.wire.errors import MessageRefusedError
-from haidang_protocols.wire.names import NAME_PATTERN, SPOOL_PATTERN, is_name
+from haidang_protocols.wire.names import NAME_PATTERN, SPOOL_PATTERN
 from haidang_protocols.wire.topics import Severity
 
 BATCH_VERSION = 1
@@ -173,39 +173,9 @@ class Batch(Struct, frozen=True, kw_only=True):
     sent: TimeNs = 0
 
 
-class _QuickEvent(Event, tag="event", frozen=True, kw_only=True):
-    """An event whose names are looked up, not matched: matching takes half of the decoding."""
-
-    camera: str
-    rule: str
-
-
-class _QuickObservation(Observation, tag="observation", frozen=True, kw_only=True):
-    """An observation whose camera's name is looked up."""
-
-    camera: str
-
-
-class QuickBatch(Struct, frozen=True, kw_only=True):
-    """An envelope of events and observations with nothing out of the ordinary in it."""
-
-    v: int
-    spool: Annotated[str, Meta(pattern=SPOOL_PATTERN)]
-    centre: str
-    site: str
-    node: str
-    seqs: list[Seq]
-    records: list[_QuickEvent | _QuickObservation]
-    sent: TimeNs = 0
-
-
 _ENCODER = msgspec.json.Encoder()
 _RECORD_DECODER: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
 _BATCH_DECODER = msgspec.json.Decoder(Batch)
-_QUICK_DECODER = msgspec.json.Decoder(QuickBatch)
-_NAMES_KEPT = 65_536
-_names: set[str] = set()
-"""Names that were matched before."""
 
 
 class _Version(Struct):
@@ -271,35 +241,6 @@ def decode_batch(payload: bytes) -> Batch:
     if any(after <= seq for seq, after in pairwise(batch.seqs)):
         raise MessageRefusedError("malformed", "batch: its sequence numbers do not ascend")
     return batch
-
-
-def decode_quickly(payload: bytes) -> QuickBatch | None:
-    """A whole envelope at once, where all in it is valid and its sequences have no hole.
-
-    None says nothing against a message: `decode_batch` and `decode_record` then tell what it is.
-    """
-    if len(payload) > MESSAGE_BYTES_MAX or NUL in payload:
-        return None
-    try:
-        batch = _QUICK_DECODER.decode(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None
-    seqs = batch.seqs
-    dense = bool(seqs) and seqs == list(range(seqs[0], seqs[0] + len(seqs)))
-    if batch.v != BATCH_VERSION or not dense or len(seqs) != len(batch.records):
-        return None
-    names = {record.camera for record in batch.records}
-    names.update([record.rule for record in batch.records if isinstance(record, Event)])
-    return batch if names <= _names or _are_names(names) else None
-
-
-def _are_names(names: set[str]) -> bool:
-    if not all(is_name(name) for name in names):
-        return False
-    if len(_names) > _NAMES_KEPT:
-        _names.clear()
-    _names.update(names)
-    return True
 
 
 def _why_unreadable(payload: bytes, error: Exception) -> MessageRefusedError:

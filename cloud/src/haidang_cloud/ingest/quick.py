@@ -1,0 +1,153 @@
+"""The quick way for nearly all that comes: a whole envelope of valid, new records in their place.
+
+What it takes becomes exactly what the judge makes of it record by record. Where anything is out of
+the ordinary it does nothing and says so; the judge then looks at each record by itself.
+"""
+
+from collections.abc import Callable
+from itertools import repeat
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from haidang_cloud.ingest.directory import Directory
+from haidang_cloud.ingest.taken import Came, Taken
+from haidang_cloud.lake.archive import Header, frame
+from haidang_cloud.state.ledger import SpoolKey
+from haidang_cloud.timeseries.projection import RECORDS
+from haidang_protocols.wire.names import SPOOL_PATTERN, is_name
+from haidang_protocols.wire.records import (
+    BATCH_VERSION,
+    MESSAGE_BYTES_MAX,
+    NUL,
+    Event,
+    Observation,
+    Seq,
+    TimeNs,
+)
+from haidang_protocols.wire.seqset import SeqSet
+from haidang_protocols.wire.topics import NodeTopic
+
+FUTURE_NS = 300 * 10**9
+NAMES_KEPT = 65_536
+
+
+class _QuickEvent(Event, tag="event", frozen=True, kw_only=True):
+    """An event whose names are looked up, not matched, which would be half of the decoding."""
+
+    camera: str
+    rule: str
+
+
+class _QuickObservation(Observation, tag="observation", frozen=True, kw_only=True):
+    """An observation whose camera's name is looked up."""
+
+    camera: str
+
+
+class Quick(Struct, frozen=True, kw_only=True):
+    """An envelope of events and observations with nothing out of the ordinary in it."""
+
+    v: int
+    spool: Annotated[str, Meta(pattern=SPOOL_PATTERN)]
+    centre: str
+    site: str
+    node: str
+    seqs: list[Seq]
+    records: list[_QuickEvent | _QuickObservation]
+    sent: TimeNs = 0
+
+
+_DECODER = msgspec.json.Decoder(Quick)
+_names: set[str] = set()
+"""Names that were matched before."""
+
+
+def read(payload: bytes) -> Quick | None:
+    """A whole envelope at once, where all in it is valid and its sequences have no hole.
+
+    A camera's name is valid if the catalogue has it, which the caller looks up.
+    """
+    if len(payload) > MESSAGE_BYTES_MAX or NUL in payload:
+        return None
+    try:
+        batch = _DECODER.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    seqs = batch.seqs
+    dense = bool(seqs) and seqs == list(range(seqs[0], seqs[0] + len(seqs)))
+    if batch.v != BATCH_VERSION or not dense or len(seqs) != len(batch.records):
+        return None
+    rules = {record.rule for record in batch.records if isinstance(record, Event)}
+    return batch if rules <= _names or _are_names(rules) else None
+
+
+def _are_names(names: set[str]) -> bool:
+    if not all(is_name(name) for name in names):
+        return False
+    if len(_names) > NAMES_KEPT:
+        _names.clear()
+    _names.update(names)
+    return True
+
+
+def take(
+    into: Taken,
+    topic: NodeTopic,
+    text: str,
+    payload: bytes,
+    *,
+    directory: Directory,
+    known: Callable[[SpoolKey], SeqSet],
+    now_ns: int,
+) -> bool:
+    """Take a message of records (`text` is its topic as it came); False when nothing was done."""
+    batch = read(payload)
+    if batch is None or not _in_place(batch, topic, directory, now_ns):
+        return False
+    key = SpoolKey(topic.node, batch.spool, topic.site)
+    first, last = batch.seqs[0], batch.seqs[-1]
+    stored = into.stored.setdefault(key, SeqSet())
+    if not (stored.disjoint(first, last) and known(key).disjoint(first, last)):
+        return False
+    stored.add(first, last)
+    into.records += len(batch.seqs)
+    into.frames.append(frame(Header(text, now_ns, directory.number), payload))
+    _records(into, batch, Came(key, text, payload), directory, now_ns)
+    return True
+
+
+def _in_place(batch: Quick, topic: NodeTopic, directory: Directory, now_ns: int) -> bool:
+    """Whether sender, cameras and times are what they should be."""
+    node, cameras, latest = topic.node, directory.cameras, now_ns + FUTURE_NS
+    if (batch.centre, batch.site, batch.node) != (topic.centre, topic.site, node):
+        return False
+    if directory.sites.get(node) != topic.site:
+        return False
+    for record in batch.records:
+        camera = cameras.get(record.camera)
+        if camera is None or camera.node != node or record.t > latest:
+            return False
+    return True
+
+
+def _records(into: Taken, batch: Quick, came: Came, directory: Directory, now_ns: int) -> None:
+    site, node, maker = batch.site, batch.node, directory.maker
+    prefix = f"{node}.{batch.spool}."
+    times: dict[str, list[int]] = {}
+    seqs: list[int] = []
+    for seq, record in zip(batch.seqs, batch.records, strict=True):
+        if not isinstance(record, Event):
+            lines = maker.observation(record, site, node)
+            into.lines.extend([line.encode() for line in lines])
+            seqs.extend(repeat(seq, len(lines)))
+            continue
+        into.lines.append(maker.event(record, site, node, f"{prefix}{seq}").encode())
+        seqs.append(seq)
+        times.setdefault(directory.cameras[record.camera].place, []).append(record.t)
+        if record.alarm:
+            into.alarm(came, seq, centre=directory.centre, now_ns=now_ns)
+    into.origins.extend(zip(repeat(came), seqs))
+    for place, there in times.items():
+        into.window(RECORDS, place, *there)
