@@ -85,6 +85,10 @@ def gone(pid: int) -> bool:
         return True
 
 
+def parent_of(pid: int | None) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def test_a_clip_becomes_events_pictures_and_counts_and_the_end_is_clean(
     new_node: NewNode, clip: str
 ) -> None:
@@ -175,6 +179,12 @@ def test_whoever_is_killed_or_hangs_comes_back_alone(new_node: NewNode, clip: st
     assert gone(hung)
     assert node.pids()["camera two"] == before["camera two"]
     until(lambda: looked(node, "one") > 0, "one is back")
+
+    # the fork server is everybody's parent: they go with it, and all come back
+    parent = parent_of(node.pids()["camera two"])
+    os.kill(parent, signal.SIGKILL)
+    until(lambda: node.pids()["camera two"] not in (None, before["camera two"]), "two is back")
+    until(lambda: looked(node, "one") > 5 and looked(node, "two") > 5, "both at work")
 
     reply = node.ask("restart_camera", camera="three")
     assert reply is not None

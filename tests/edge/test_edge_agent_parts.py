@@ -14,10 +14,10 @@ import pytest
 import yaml
 
 from haidang_edge.agent import board
-from haidang_edge.agent.cameras import CameraKeeper, EngineKeeper, Limits, boottime_ns
 from haidang_edge.agent.config import load_config
 from haidang_edge.agent.declared import Declarations
 from haidang_edge.agent.facts import Facts, ModelFacts, Question
+from haidang_edge.agent.keepers import CameraKeeper, EngineKeeper, Limits, boottime_ns
 from haidang_edge.agent.mailbox import Mailbox
 from haidang_edge.agent.messages import Pulse, Told
 from haidang_edge.agent.notify import Notifier

@@ -20,7 +20,7 @@ WHERE = ("demo", "gate", "gate-1")
 RUN = """
 import sys, logging
 from pathlib import Path
-from haidang_edge.agent.cameras import Limits
+from haidang_edge.agent.keepers import Limits
 from haidang_edge.agent.config import load_config
 from haidang_edge.agent.supervisor import Supervisor
 logging.basicConfig(level=logging.INFO)

@@ -34,6 +34,11 @@ class Declared:
     cameras: tuple[Camera, ...]
     models: dict[str, ModelFacts]
 
+    @property
+    def time_zone(self) -> str:
+        """The centre's."""
+        return self.catalogue.centre.time_zone
+
     def camera(self, camera: str) -> Camera | None:
         """The camera of that id on this node."""
         return next((c for c in self.cameras if c.id == camera), None)

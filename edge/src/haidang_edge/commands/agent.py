@@ -9,7 +9,6 @@ from haidang_protocols.command.model import Command
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, required=True, help="the node's node.yaml")
-    parser.add_argument("--verbose", action="store_true", help="tell more in the log")
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -17,8 +16,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from haidang_edge.agent.process import LOG_FORMAT
     from haidang_edge.agent.supervisor import run
 
-    level = logging.DEBUG if arguments.verbose else logging.INFO
-    logging.basicConfig(level=level, format=LOG_FORMAT)
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
     return run(load_config(arguments.config))
 
 
