@@ -1,15 +1,24 @@
 """The lake: archived before anything is promised, rolled exactly once, readable while written."""
 
 import random
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 
 from haidang_cloud.blobs import Blobs
 from haidang_cloud.errors import LakeError
-from haidang_cloud.lake import Archive, Lake, Roller, SystemArchiveFiles
+from haidang_cloud.lake import Archive, Lake, Roller, Row, SystemArchiveFiles
 from haidang_cloud.lake.archive import Header, frame, read
-from haidang_cloud.state import State
+from haidang_cloud.lake.dataset import Written
+from haidang_cloud.lake.roll import LEASE_NS
+from haidang_cloud.state import State, leases
 from haidang_protocols.wire.records import (
     Event,
     Phase,
@@ -126,30 +135,182 @@ def test_duckdb_reads_what_is_in_the_manifest_and_nothing_else(
     archive.close()
 
 
+class CrashError(Exception):
+    """The process dies here."""
+
+
+class DyingLake(Lake):
+    """Dies before or after one of its steps."""
+
+    def __init__(self, like: Lake, step: str, *, after: bool) -> None:
+        super().__init__(
+            like.folder.parent, like.state, centre=like.centre, time_zone="Asia/Ho_Chi_Minh"
+        )
+        self._step, self._after = step, after
+
+    def write(self, partition: str, rows: Sequence[Row]) -> Written:
+        with self._dying("write"):
+            return super().write(partition, rows)
+
+    def add(self, connection: sa.Connection, written: Sequence[Written], now_ns: int) -> None:
+        with self._dying("add"):
+            super().add(connection, written, now_ns)
+
+    @contextmanager
+    def _dying(self, step: str) -> Iterator[None]:
+        if step == self._step and not self._after:
+            raise CrashError
+        yield
+        if step == self._step:
+            raise CrashError
+
+
 def test_a_crash_between_any_two_steps_loses_and_doubles_nothing(
-    lake: Lake, archive: Archive, monkeypatch: pytest.MonkeyPatch
+    lake: Lake, archive: Archive
 ) -> None:
-    class CrashError(Exception):
-        """The process dies here."""
-
     archive.append([message([1, 2, 3])])
-    for step in ("write", "add", "_store"):
-        real = getattr(Lake, step)
+    now = NOON
+    for step in ("write", "add"):
         for after in (False, True):
-
-            def dies(*args: object, _real: object = real, _after: bool = after) -> None:
-                if _after:
-                    _real(*args)  # type: ignore[operator]
-                raise CrashError
-
-            monkeypatch.setattr(Lake, step, dies)
+            now += LEASE_NS + 1
             with pytest.raises(CrashError):
-                Roller(lake, holder="a").roll()
-            monkeypatch.setattr(Lake, step, real)
+                dying = DyingLake(lake, step, after=after)
+                Roller(dying, holder="a", now_ns=partial(int, now)).roll()
             assert seqs(lake) == []
-    assert Roller(lake, holder="a").roll() == 3
+    now += LEASE_NS + 1
+    assert Roller(lake, holder="a", now_ns=lambda: now).roll() == 3
     assert seqs(lake) == [1, 2, 3]
     archive.close()
+
+
+def test_a_crash_while_files_are_joined_loses_and_doubles_nothing(
+    lake: Lake, archive: Archive
+) -> None:
+    for n in range(1, 12):
+        archive.append([message([n])])
+        Roller(lake, holder="a").roll()
+    for after in (False, True):
+        with pytest.raises(CrashError):
+            DyingLake(lake, "add", after=after).compact(now_ns=NOON)
+        assert seqs(lake) == list(range(1, 12))
+    assert lake.compact(now_ns=NOON) == 11
+    assert seqs(lake) == list(range(1, 12))
+    archive.close()
+
+
+def test_a_roller_that_slept_through_its_lease_ends_with_nothing_done(
+    lake: Lake, archive: Archive
+) -> None:
+    archive.append([message([1, 2, 3])])
+    other = Roller(lake, holder="a", now_ns=lambda: NOON + LEASE_NS + 1)
+
+    class SleepyLake(DyingLake):
+        def write(self, partition: str, rows: Sequence[Row]) -> Written:
+            assert other.roll() == 3
+            return super().write(partition, rows)
+
+    late = Roller(SleepyLake(lake, "none", after=False), holder="a", now_ns=lambda: NOON)
+    assert late.roll() == 0
+    assert seqs(lake) == [1, 2, 3]
+    archive.close()
+
+
+def test_two_who_join_at_once_join_once(lake: Lake, archive: Archive) -> None:
+    for n in range(1, 12):
+        archive.append([message([n])])
+        Roller(lake, holder="a").roll()
+
+    class SlowLake(DyingLake):
+        def _store(self, partition: str, table: pa.Table) -> Written:
+            written = super()._store(partition, table)
+            assert lake.compact(now_ns=NOON) == 11
+            return written
+
+    assert SlowLake(lake, "none", after=False).compact(now_ns=NOON) == 0
+    assert seqs(lake) == list(range(1, 12))
+    assert len(lake.files()) == 1
+    archive.close()
+
+
+def test_readers_see_every_record_once_while_files_come_and_go(
+    lake: Lake, archive: Archive
+) -> None:
+    """A reader in a loop of its own, beside rolls and joins: what it has seen never shrinks."""
+    stop = threading.Event()
+    seen: list[tuple[int, int, int]] = []
+    problems: list[Exception] = []
+
+    def look() -> None:
+        while not stop.is_set():
+            try:
+                sql = "SELECT count(*), count(DISTINCT record), coalesce(max(seq), 0)"
+                seen.extend(lake.query(f"{sql} FROM camera_record"))
+            except LakeError as error:
+                problems.append(error)
+
+    reader = threading.Thread(target=look)
+    reader.start()
+    roller = Roller(lake, holder="a")
+    for n in range(1, 25):
+        archive.append([message(list(range(10 * n, 10 * n + 10)))])
+        roller.roll()
+        if n % 9 == 0:
+            lake.compact(now_ns=NOON)
+    stop.set()
+    reader.join()
+    assert problems == []
+    assert len(seen) > 3
+    assert all(rows == records for rows, records, _ in seen)
+    assert seen == sorted(seen)
+    assert all(rows == max(0, last - 9) for rows, _, last in seen)
+    archive.close()
+
+
+def test_an_archive_that_a_worker_still_writes_to_is_never_removed(
+    lake: Lake, archive: Archive
+) -> None:
+    """After a quiet night the next record must not go to a file that is gone."""
+    archive.append([message([1])])
+    tomorrow = time.time_ns() + DAY
+    roller = Roller(lake, holder="a", now_ns=lambda: tomorrow)
+    roller.roll()
+    assert roller.clean() == 0
+    archive.append([message([2])])
+    assert roller.roll() == 1
+    archive.close()
+    assert roller.clean() == 1
+    assert list(lake.archive_folder.iterdir()) == []
+    assert seqs(lake) == [1, 2]
+
+
+def test_a_torn_archive_goes_once_its_whole_messages_are_rolled(
+    lake: Lake, archive: Archive
+) -> None:
+    archive.append([message([1])])
+    archive.close()
+    (path,) = lake.archive_folder.iterdir()
+    with path.open("ab") as file:
+        file.write(message([2])[:-3])
+    tomorrow = time.time_ns() + DAY
+    roller = Roller(lake, holder="a", now_ns=lambda: tomorrow)
+    assert roller.clean() == 0, "it is not rolled yet"
+    assert roller.roll() == 1
+    assert roller.clean() == 1
+
+
+def test_two_centres_share_a_folder_and_no_file(state: State, tmp_path: Path) -> None:
+    lakes = [
+        Lake(tmp_path / "lake", state, centre=centre, time_zone="Asia/Ho_Chi_Minh")
+        for centre in ("c", "d")
+    ]
+    for lake in lakes:
+        mine = Archive(lake.archive_folder, worker="w1")
+        mine.append([message([1, 2])])
+        mine.close()
+        assert Roller(lake, holder="a").roll() == 2
+    far = time.time_ns() + DAY
+    assert [lake.clean(now_ns=far) for lake in lakes] == [0, 0]
+    assert [len(seqs(lake)) for lake in lakes] == [2, 2]
 
 
 def test_small_files_are_joined_and_old_ones_go_after_an_hour(lake: Lake, archive: Archive) -> None:
@@ -168,8 +329,6 @@ def test_small_files_are_joined_and_old_ones_go_after_an_hour(lake: Lake, archiv
 
 
 def test_two_rollers_do_not_roll_at_once(lake: Lake, archive: Archive) -> None:
-    from haidang_cloud.state import leases
-
     archive.append([message([1])])
     assert leases.take(lake.state, "roll:c", "other", now_ns=10, for_ns=100)
     assert Roller(lake, holder="a", now_ns=lambda: 50).roll() == 0

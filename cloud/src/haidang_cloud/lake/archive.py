@@ -3,9 +3,12 @@
     frame  length u32 | crc32 u32 | header length u32 | header (JSON) | payload
 
 A worker never writes to a file that another life of it began: a torn tail stays where it is, and
-readers stop there.
+readers stop there. While it writes to a file it holds a lock on it, which ends with the process:
+whoever tidies up removes no file that is held.
 """
 
+import contextlib
+import fcntl
 import os
 import secrets
 import struct
@@ -21,6 +24,9 @@ import msgspec
 from haidang_cloud.errors import LakeError
 
 FRAME = struct.Struct("<III")
+FRAME_BYTES_MAX = 4 << 20
+"""Larger than any message with its header: a length beyond it was never written."""
+
 FILE_BYTES_MAX = 64 << 20
 SUFFIX = ".archive"
 
@@ -70,6 +76,7 @@ class SystemArchiveFiles:
         """See `ArchiveFiles`."""
         path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        fcntl.flock(fd, fcntl.LOCK_SH)
         folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fsync(folder)
@@ -163,12 +170,29 @@ class Archive:
             self._abandon()
 
 
+def folder_of(lake: Path, centre: str) -> Path:
+    """Where a centre's archive is: two centres may share a lake's folder, never a file in it."""
+    return lake / centre / "archive"
+
+
+def remove(path: Path) -> bool:
+    """Remove a file, unless a worker still writes to it."""
+    with path.open("rb") as file:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+            return True
+        return False
+
+
 def read(path: Path, offset: int = 0) -> Iterator[Message]:
     """The whole messages of a file from `offset` on, up to the first that is not."""
     with path.open("rb") as file:
         file.seek(offset)
         while len(head := file.read(FRAME.size)) == FRAME.size:
             size, crc, header_size = FRAME.unpack(head)
+            if size > FRAME_BYTES_MAX:
+                return
             body = file.read(size)
             if len(body) < size or zlib.crc32(body) != crc or not 0 < header_size <= size:
                 return

@@ -15,11 +15,16 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from haidang_cloud.errors import LakeError
+from haidang_cloud.lake.archive import folder_of
 from haidang_cloud.state.database import State
 from haidang_cloud.state.tables import lake_file
 
 CAMERA_RECORD = "camera_record"
 RETIRED_KEEP_NS = 3600 * 10**9
+JOINED_ROWS_MAX = 100_000
+"""A file of this many rows is never joined with others: what is joined must fit in memory."""
+
+ROWS_AT_ONCE = 5000
 _SCHEMA = pa.schema(
     [
         ("record", pa.string()),
@@ -86,14 +91,10 @@ class Lake:
     """A centre's lake folder with its manifest."""
 
     def __init__(self, folder: Path, state: State, *, centre: str, time_zone: str) -> None:
-        """Look at `folder`; a day is a day in `time_zone`."""
-        self.folder, self.state, self.centre = folder, state, centre
+        """Look at the centre's part of `folder`; a day is a day in `time_zone`."""
+        self.folder, self.state, self.centre = folder / centre, state, centre
+        self.archive_folder = folder_of(folder, centre)
         self._zone = ZoneInfo(time_zone)
-
-    @property
-    def archive_folder(self) -> Path:
-        """Where raw batches are."""
-        return self.folder / "archive"
 
     def day_of(self, t_ns: int) -> str:
         """The centre's day of a time."""
@@ -168,42 +169,58 @@ class Lake:
                 connection.execute(wanted.order_by(lake_file.c.partition, lake_file.c.min_t))
             )
 
+    def days(self) -> list[str]:
+        """The days that there is something of."""
+        return sorted({file.partition for file in self.files()})
+
     def rows(self) -> Iterator[Row]:
-        """Every record, by day and file."""
-        for file in self.files():
-            table = pq.read_table(self.folder / file.file, schema=_SCHEMA)
-            for name in ("t", "received"):
-                at = table.schema.get_field_index(name)
-                table = table.set_column(at, name, table.column(name).cast(pa.int64()))
-            for batch in table.to_batches():
-                for row in batch.to_pylist():
+        """Every record, by day and file; a record that is joined meanwhile may come twice."""
+        for day in self.days():
+            # day by day: files that were joined are kept for an hour only
+            for file in self.files(partition=day):
+                yield from self._rows_in(self.folder / file.file)
+
+    def _rows_in(self, path: Path) -> Iterator[Row]:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=ROWS_AT_ONCE):
+                table = pa.Table.from_batches([batch])
+                for name in ("t", "received"):
+                    at = table.schema.get_field_index(name)
+                    table = table.set_column(at, name, table.column(name).cast(pa.int64()))
+                for row in table.to_pylist():
                     yield Row(**row)
 
     def compact(self, *, now_ns: int, most: int = 8) -> int:
         """Join the small files of each day that has more than `most`; returns how many went."""
-        by_day: dict[str, list[Any]] = {}
-        for file in self.files():
-            by_day.setdefault(file.partition, []).append(file)
         gone = 0
-        for day, files in by_day.items():
-            if len(files) <= most:
-                continue
-            tables = [pq.read_table(self.folder / f.file, schema=_SCHEMA) for f in files]
-            joined = pa.concat_tables(tables).sort_by([("t", "ascending"), ("record", "ascending")])
-            written = self._store(day, joined)
-            with self.state.write() as connection:
-                self.add(connection, [written], now_ns)
-                connection.execute(
-                    lake_file.update()
-                    .where(
-                        lake_file.c.centre == self.centre,
-                        lake_file.c.dataset == CAMERA_RECORD,
-                        lake_file.c.file.in_([f.file for f in files]),
-                    )
-                    .values(retired_ns=now_ns)
-                )
-            gone += len(files)
+        for day in self.days():
+            small = [f for f in self.files(partition=day) if f.rows < JOINED_ROWS_MAX]
+            if len(small) > most:
+                gone += sum(self._join(day, group, now_ns) for group in _groups(small))
         return gone
+
+    def _join(self, day: str, files: Sequence[Any], now_ns: int) -> int:
+        tables = [pq.read_table(self.folder / f.file, schema=_SCHEMA) for f in files]
+        joined = pa.concat_tables(tables).sort_by([("t", "ascending"), ("record", "ascending")])
+        written = self._store(day, joined)
+        with self.state.write() as connection:
+            gone = connection.execute(
+                lake_file.update()
+                .where(
+                    lake_file.c.centre == self.centre,
+                    lake_file.c.dataset == CAMERA_RECORD,
+                    lake_file.c.file.in_([f.file for f in files]),
+                    lake_file.c.retired_ns.is_(None),
+                )
+                .values(retired_ns=now_ns)
+            ).rowcount
+            if gone == len(files):
+                self.add(connection, [written], now_ns)
+                return gone
+            connection.rollback()
+        # somebody else joined them at the same time: theirs stands
+        (self.folder / written.file).unlink(missing_ok=True)
+        return 0
 
     def clean(self, *, now_ns: int) -> int:
         """Remove files retired an hour ago, and those that never came into the manifest."""
@@ -242,7 +259,8 @@ class Lake:
         """
         files = [str(self.folder / file.file) for file in self.files()]
         with duckdb.connect(":memory:") as engine:
-            engine.execute(f"SET allowed_directories = ['{self.folder / CAMERA_RECORD}']")
+            folder = str(self.folder / CAMERA_RECORD).replace("'", "''")
+            engine.execute(f"SET allowed_directories = ['{folder}']")
             engine.execute("SET enable_external_access = false")
             engine.execute("SET TimeZone = 'UTC'")
             if files:
@@ -257,3 +275,16 @@ class Lake:
                 return engine.execute(statements[0]).fetchall()
             except duckdb.Error as error:
                 raise LakeError(f"query: {error}") from error
+
+
+def _groups(files: Sequence[Any]) -> Iterator[list[Any]]:
+    """Files in order, as many at a time as may be joined; one alone is left as it is."""
+    group: list[Any] = []
+    for file in files:
+        if sum(f.rows for f in group) + file.rows > JOINED_ROWS_MAX:
+            if len(group) > 1:
+                yield group
+            group = []
+        group.append(file)
+    if len(group) > 1:
+        yield group

@@ -1,10 +1,13 @@
 """Rolls the archive into Parquet, each record exactly once, whatever dies in between.
 
 What was rolled is kept as ranges per spool; files, ranges and place in the archive change in one
-transaction. A record that came twice, or that stands in two archives, is taken the first time.
+transaction, which asks whether the lease is still held: a roller that slept through its lease ends
+with nothing done. A record that came twice, or that stands in two archives, is taken the first
+time.
 """
 
 import logging
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -33,8 +36,14 @@ from haidang_protocols.wire.seqset import SeqSet
 log = logging.getLogger(__name__)
 
 LEASE_NS = 300 * 10**9
-ROWS_MAX = 200_000
+ROWS_MAX = 50_000
+"""Rows at once: some 100 MB while they are written."""
+
 ARCHIVE_KEEP_NS = 6 * 3600 * 10**9
+
+
+class _LeaseLostError(Exception):
+    """Somebody else holds the lease."""
 
 
 @dataclass(slots=True)
@@ -54,8 +63,9 @@ class Roller:
     def __init__(
         self, lake: Lake, *, holder: str, now_ns: Callable[[], int] = time.time_ns
     ) -> None:
-        """Roll for `lake` in the name of `holder`."""
-        self._lake, self._holder, self._now_ns = lake, holder, now_ns
+        """Roll for `lake` in the name of `holder`; no other life of it has the same lease."""
+        self._lake, self._now_ns = lake, now_ns
+        self._holder = f"{holder}:{secrets.token_hex(4)}"
         self._state = lake.state
         self._lease = f"roll:{lake.centre}"
 
@@ -66,7 +76,11 @@ class Roller:
             now = self._now_ns()
             if not leases.take(self._state, self._lease, self._holder, now_ns=now, for_ns=LEASE_NS):
                 return total
-            done, more = self._round()
+            try:
+                done, more = self._round()
+            except _LeaseLostError:
+                log.warning("somebody else rolls meanwhile: this round is dropped")
+                return total
             total += done
             if not more:
                 leases.give_back(self._state, self._lease, self._holder)
@@ -107,6 +121,8 @@ class Roller:
         written = [self._lake.write(day, rows) for day, rows in sorted(work.rows.items())]
         centre = self._lake.centre
         with self._state.write() as connection:
+            if not leases.held(self._state, connection, self._lease, self._holder):
+                raise _LeaseLostError
             self._lake.add(connection, written, self._now_ns())
             for node, spool in sorted(work.changed):
                 adding = self._state.insert(lake_rolled).values(
@@ -144,14 +160,23 @@ class Roller:
         with self._state.read() as connection:
             return {row.name: row.offset for row in connection.execute(wanted)}
 
+    def waiting(self) -> Iterator[Row]:
+        """The records that are in the archive only; one that came twice comes twice."""
+        offsets = self._offsets()
+        for path in sorted(self._lake.archive_folder.glob(f"*{archive.SUFFIX}")):
+            for message in archive.read(path, offsets.get(path.name, 0)):
+                yield from _rows_of(message, path.name)
+
     def clean(self) -> int:
-        """Remove archive files that are rolled whole and were last written hours ago."""
+        """Remove archive files whose whole messages are rolled and that nobody writes to."""
         offsets, gone = self._offsets(), 0
         old = self._now_ns() - ARCHIVE_KEEP_NS
         for path in self._lake.archive_folder.glob(f"*{archive.SUFFIX}"):
-            status = path.stat()
-            if status.st_size <= offsets.get(path.name, -1) and status.st_mtime_ns < old:
-                path.unlink()
+            if path.stat().st_mtime_ns >= old:
+                continue
+            # a torn tail is no message: nothing of it was ever promised
+            rolled = next(archive.read(path, offsets.get(path.name, 0)), None) is None
+            if rolled and archive.remove(path):
                 gone += 1
         return gone
 

@@ -6,6 +6,7 @@ from haidang_cloud.blobs import Blobs
 from haidang_cloud.ingest import Directory, IngestWorker, WorkerSettings
 from haidang_cloud.ingest.writer import Stores
 from haidang_cloud.lake import Archive
+from haidang_cloud.lake.archive import folder_of
 from haidang_cloud.processes import running
 from haidang_cloud.processes.catalogue import InForce
 from haidang_cloud.processes.config import broker_of, load_config, series_of, state_of
@@ -22,7 +23,7 @@ def run(config_path: Path, *, worker: str, verbose: bool = False) -> int:
     state = state_of(config)
     series = series_of(config)
     in_force = InForce(state, config, Directory)
-    archive = Archive(Path(config.lake) / "archive", worker=worker)
+    archive = Archive(folder_of(Path(config.lake), config.centre), worker=worker)
     stores = Stores(
         centre=config.centre,
         state=state,

@@ -1,5 +1,7 @@
 """Leases: one process at a time does a job; a holder that dies loses it by time."""
 
+import sqlalchemy as sa
+
 from haidang_cloud.state.database import State
 from haidang_cloud.state.tables import lease
 
@@ -24,3 +26,11 @@ def give_back(state: State, name: str, holder: str) -> None:
     """End a lease early."""
     with state.write() as connection:
         connection.execute(lease.delete().where(lease.c.name == name, lease.c.holder == holder))
+
+
+def held(state: State, connection: sa.Connection, name: str, holder: str) -> bool:
+    """Within a transaction: whether nobody took the lease from `holder`, nor can until it ends."""
+    wanted = sa.select(lease.c.holder).where(lease.c.name == name)
+    if state.postgres:
+        wanted = wanted.with_for_update()
+    return connection.execute(wanted).scalar() == holder
