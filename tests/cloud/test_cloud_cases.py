@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from argon2 import PasswordHasher
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from fakes.province import SECOND_NS, SPOOL, alarm_of, payload_of, province
 from haidang_cloud.cases import (
@@ -30,7 +31,8 @@ from haidang_cloud.state import State, outbox
 from haidang_cloud.state.outbox import Alarm
 from haidang_cloud.state.tables import case_answer
 from haidang_protocols.wire import topics
-from haidang_protocols.wire.messages import AnswerKind, CaseAnswer, CaseState, encode
+from haidang_protocols.wire.messages import AnswerKind, CaseAnswer, CaseState, alert, encode
+from haidang_protocols.wire.names import RecordId
 from haidang_protocols.wire.records import Event, Phase
 
 CATALOGUE = province()
@@ -138,6 +140,14 @@ def test_an_alarm_is_a_case_of_the_nearest_scope_and_twice_is_once(room: Room) -
     assert found.box == (0.1, 0.2, 0.3, 0.4)
     assert not found.delayed
     assert [step.action for step in room.shelf.steps(number(1))] == ["raised"]
+
+
+def test_what_was_told_before_it_could_be_stored_is_the_same_case(room: Room) -> None:
+    event, record = alarm_of("e1", T), RecordId(f"cong-1.{SPOOL}.1")
+    early = alert(event, record=record, scope="phuong-1", place="cong", at=T + 5, provisional=True)
+    room.bring(event, now_ns=T + 5)
+    (told,) = room.teller.claim(now_ns=T + 6)
+    assert told.message() == structs.replace(early, provisional=False)
 
 
 def test_an_alarm_from_an_hour_ago_is_told_as_delayed(room: Room) -> None:

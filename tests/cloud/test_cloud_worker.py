@@ -237,13 +237,13 @@ def test_the_worker_keeps_lake_scopes_pictures_and_anchor(small_centre: Centre) 
     series = SqliteSeries(folder / "series.sqlite")
     ensure_buckets(series, province())
     event = alarm_of("e1", time.time_ns())
-    store_as_ingest_does(folder, series, state, event.t)
+    lake = Lake(folder / "lake", state, centre="tinh", time_zone="Asia/Ho_Chi_Minh")
+    store_as_ingest_does(lake, series, state, event.t)
     blobs = Blobs(folder / "blobs", state, centre="tinh")
     blobs.put("cong-1.x.1", b"\xff\xd8", camera="cong-dong", now_ns=0, keep_ns=1)
     with state.write() as connection:
         audit.write(state, connection, "tinh", actor="a", action="x", about="y", now_ns=1)
     worker = small_centre.worker()
-    lake = Lake(folder / "lake", state, centre="tinh", time_zone="Asia/Ho_Chi_Minh")
     anchor = Anchor(folder / "audit.head")
     conditions: dict[str, Callable[[], object]] = {
         "scope": lambda: series.count(scope_bucket("tinh", "phuong-1"), "event", "rule") == 1,
@@ -262,7 +262,7 @@ def test_the_worker_keeps_lake_scopes_pictures_and_anchor(small_centre: Centre) 
     assert "1 anchors agree" in said
 
 
-def store_as_ingest_does(folder: Path, series: SqliteSeries, state: State, t: int) -> None:
+def store_as_ingest_does(lake: Lake, series: SqliteSeries, state: State, t: int) -> None:
     event = alarm_of("e1", t)
     topic = topics.node_topic("tinh", "cong", "cong-1", NodeLeaf.RECORDS)
     payload = encode_batch(
@@ -273,7 +273,7 @@ def store_as_ingest_does(folder: Path, series: SqliteSeries, state: State, t: in
         records=[(1, payload_of(event))],
         sent=t,
     )
-    archive = Archive(folder / "lake" / "archive", worker="w1")
+    archive = Archive(lake.archive_folder, worker="w1")
     archive.append([frame(Header(topic, t, 1, ()), payload)])
     archive.close()
     lines = lines_of(event, site="cong", node="cong-1", record_id=f"cong-1.{SPOOL}.1")

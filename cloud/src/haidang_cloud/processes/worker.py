@@ -28,12 +28,13 @@ REPORT_S = 60.0
 HOUR_S = 3600.0
 
 
-class Ruling(Directory):
+class Ruling:
     """What the worker must know of a catalogue in force: whose an alarm is, and who may answer."""
 
     def __init__(self, catalogue: Catalogue, number: int) -> None:
         """Index a catalogue in force."""
-        super().__init__(catalogue, number)
+        self.catalogue = catalogue
+        self.owner = Directory(catalogue, number).owner
         self.rights = Rights(catalogue)
 
 
