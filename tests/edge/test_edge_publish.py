@@ -1,5 +1,6 @@
 """The publisher against a real broker: only the watermark trims, and everything arrives."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -55,6 +56,7 @@ class Node:
 
     def __init__(self, folder: Path, port: int, **options: Any) -> None:
         self.spool = Spool(SpoolSettings(folder=folder, segment_bytes=1 << 20))
+        self.started, self.go_on = threading.Event(), threading.Event()
         self.clock = options.pop("clock", None) or NodeClock(folder, trust_wall=True)
         hooks = Hooks(
             birth=lambda: messages.Birth(
@@ -67,7 +69,7 @@ class Node:
                 at=self.clock.state().wall, clock=self.clock.state(), spool_depth=self.spool.depth()
             ),
             case_of=lambda _: ("city", "gate"),
-            commands={"echo": lambda arguments: arguments},
+            commands={"echo": lambda arguments: arguments, "slow": self._slow},
         )
         self.publisher = options.pop("kind", Publisher)(
             self.spool,
@@ -79,6 +81,11 @@ class Node:
             pace=options.pop("pace", QUICK),
         )
         self.publisher.start()
+
+    def _slow(self, arguments: dict[str, object]) -> dict[str, object]:
+        self.started.set()
+        self.go_on.wait(20)
+        return arguments
 
     def send(self, count: int) -> list[int]:
         seqs = [self.spool.append(RecordClass.EVENT, encode_record(event())) for _ in range(count)]
@@ -207,6 +214,42 @@ def test_an_alarm_with_no_worker_up_is_told_at_once(node: Node, centre: Centre) 
     assert not centre.deliveries
 
 
+def test_the_end_of_an_alarm_calls_nobody(node: Node, centre: Centre) -> None:
+    centre.stores = lambda _: False
+    ended = msgspec.structs.replace(event(alarm=True), phase=Phase.END)
+    node.spool.append(RecordClass.ALARM, encode_record(ended))
+    begun = node.spool.append(RecordClass.ALARM, encode_record(event(alarm=True)))
+    until(lambda: centre.heard(NodeLeaf.ALARM), "the beginning told directly")
+    time.sleep(0.8)
+    (payload,) = centre.heard(NodeLeaf.ALARM)
+    told = messages.decode(payload, messages.CaseMessage)
+    assert told.record == record_id("n", node.spool.id, begun)
+
+
+def test_a_slow_command_delays_no_alarm(node: Node, centre: Centre) -> None:
+    until(lambda: centre.heard(NodeLeaf.BIRTH), "connected")
+    ask = messages.encode(messages.NodeCommand(id="slow"))
+    centre.say(topics.node_topic("c", "s", "n", NodeLeaf.COMMAND, "slow"), ask)
+    assert node.started.wait(10)
+    node.spool.append(RecordClass.ALARM, encode_record(event(alarm=True)))
+    until(lambda: centre.records, "the alarm")
+    assert not centre.heard(NodeLeaf.REPLY)
+    node.go_on.set()
+    until(lambda: centre.heard(NodeLeaf.REPLY), "the reply")
+
+
+def test_an_announcement_tells_the_birth_again_and_resends_nothing(
+    node: Node, centre: Centre
+) -> None:
+    centre.stores = lambda _: False
+    node.send(3)
+    until(lambda: centre.deliveries, "sent")
+    births, sent = len(centre.heard(NodeLeaf.BIRTH)), len(centre.deliveries)
+    node.publisher.announce()
+    until(lambda: len(centre.heard(NodeLeaf.BIRTH)) > births, "the birth again")
+    assert len(centre.deliveries) == sent
+
+
 def test_alarms_overtake_a_backlog(broker: start.Server, centre: Centre, tmp_path: Path) -> None:
     spool = Spool(SpoolSettings(folder=tmp_path / "spool"))
     for _ in range(600):
@@ -253,7 +296,7 @@ def test_birth_state_heartbeat_and_replies(node: Node, centre: Centre) -> None:
     assert replies["echo"].ok
     assert replies["echo"].result == {"a": 1}
     assert not replies["dance"].ok
-    assert "known: echo" in replies["dance"].why
+    assert "known: echo, slow" in replies["dance"].why
 
 
 def test_a_spoilt_watermark_trims_nothing(node: Node, centre: Centre) -> None:

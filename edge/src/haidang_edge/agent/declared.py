@@ -153,7 +153,10 @@ class Declarations:
         return self._judge(kept.texts)
 
     def _keep(self, texts: dict[str, str]) -> None:
-        self._files.replace(self._kept, msgspec.json.encode(_Kept(texts)))
+        try:
+            self._files.replace(self._kept, msgspec.json.encode(_Kept(texts)))
+        except OSError as error:
+            log.warning("%s: cannot be kept: %s", self._kept, error.strerror)
 
 
 def _stamp(path: Path) -> list[tuple[str, int, int]]:

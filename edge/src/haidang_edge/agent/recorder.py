@@ -76,7 +76,11 @@ class Recorder:
                 return
             payload = msgspec.json.encode(list(self._open.values()))
             self._dirty = False
-        self._files.replace(self._path, payload)
+        try:
+            self._files.replace(self._path, payload)
+        except OSError as error:
+            # a full disk stops nothing here: what is open is known as long as we run
+            log.warning("%s: cannot be saved: %s", self._path.name, error.strerror)
 
     def _end_what_was_left(self) -> None:
         try:
