@@ -1,7 +1,8 @@
 """A camera at its protocol boundary: RTSP with RTP over the same TCP connection (RFC 2326, 6184).
 
 It plays the pictures of an H.264 file at their own pace, for ever, and can be told to fall silent,
-to hang up, to repeat one picture, to want a password, or to answer nothing at all.
+to send what is no picture, to hang up, to repeat one picture, to want a password, or to answer
+nothing at all.
 """
 
 import base64
@@ -10,7 +11,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -21,6 +22,7 @@ FIRST_STAMP = 0xFFFF_0000  # wraps round within a second, as a real one does som
 FRAGMENT_BYTES = 1400
 FU_A = 28
 SLICES = (1, 5)
+GARBAGE = bytes((0x61, *range(100)))  # says that it is a slice
 
 
 class RtspCamera:
@@ -31,7 +33,7 @@ class RtspCamera:
         self._parameters, self._pictures = _pictures(clip)
         self._step_s, self._password = 1.0 / fps, password
         self._step = round(CLOCK_HZ / fps)
-        self.silent, self.frozen, self.mute = (threading.Event() for _ in range(3))
+        self.silent, self.garbled, self.frozen, self.mute = (threading.Event() for _ in range(4))
         self.asked: list[str] = []
         self._stopping = threading.Event()
         self._guests: list[socket.socket] = []
@@ -135,7 +137,7 @@ class RtspCamera:
             played += 1
             if self.silent.is_set():
                 continue
-            payloads = [p for nal in nals for p in _fragments(nal)]
+            payloads = [GARBAGE] if self.garbled.is_set() else [*_payloads(nals)]
             for place, payload in enumerate(payloads):
                 last = 0x80 if place == len(payloads) - 1 else 0
                 header = struct.pack(">BBHII", 0x80, 96 | last, sequence & 0xFFFF, stamp, 1)
@@ -187,6 +189,11 @@ def _nals(packet: bytes) -> list[bytes]:
         nals.append(packet[at + 4 : at + 4 + size])
         at += 4 + size
     return [nal for nal in nals if nal[0] & 0x1F in SLICES]
+
+
+def _payloads(nals: Iterable[bytes]) -> Iterator[bytes]:
+    for nal in nals:
+        yield from _fragments(nal)
 
 
 def _fragments(nal: bytes) -> Iterator[bytes]:

@@ -1,5 +1,6 @@
 """Opens a camera or a file and yields its pictures; stall, end and refusal are told apart."""
 
+import errno
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -170,7 +171,7 @@ class Source:
         while True:
             before_s = end_s
             for frame, pts_s in self._timed():
-                at_s = before_s + (pts_s or 0.0)
+                at_s = end_s if pts_s is None else before_s + pts_s
                 end_s = at_s + self._step_s()
                 if self._settings.pace:
                     self._wait_until(begun_ns + round(at_s * 1e9))
@@ -239,7 +240,7 @@ def _open(address: Address, settings: CaptureSettings) -> tuple[InputContainer, 
         )
     except av.FFmpegError as error:
         late = address.live and time.monotonic() - begun_s >= settings.open_timeout_s
-        why = f"no answer within {settings.open_timeout_s:g} s" if late else _reason(error)
+        why = f"no answer within {settings.open_timeout_s:g} s" if late else _reason(error, address)
         raise SourceRefusedError(address.shown, why) from None  # its text holds the password
     try:
         return container, _video(container, address)
@@ -272,8 +273,10 @@ def _video(container: InputContainer, address: Address) -> VideoStream:
     return stream
 
 
-def _reason(error: av.FFmpegError) -> str:
+def _reason(error: av.FFmpegError, address: Address) -> str:
     """Why it did not open, in words; never the error's own text, which holds the URL."""
+    if address.live and error.errno == errno.EIO:  # all that FFmpeg says of a name without a host
+        return "there is no host of that name, or it broke off"
     found = next((why for kind, why in _REASONS if isinstance(error, kind)), None)
     return found or str(error.strerror)
 

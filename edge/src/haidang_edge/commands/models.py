@@ -82,5 +82,16 @@ MODELS = Command(
     examples="  haidang node models add ssd_mobilenet_v1_coco_quant.tflite --models models\n"
     "  haidang node models add ours.tflite --manifest ours.yaml\n"
     "  haidang node models list\n"
-    "  haidang node models verify",
+    "  haidang node models verify\n"
+    "\n"
+    "a manifest, ours.yaml:\n"
+    "  name: ours\n"
+    "  file: ours.tflite\n"
+    "  sha256: (64 hex digits, by sha256sum)\n"
+    "  decoder: ssd          # or yolox\n"
+    "  input: {width: 320, height: 320, colour: rgb, dtype: uint8, letterbox: false}\n"
+    "  classes: [person, car, motorbike]\n"
+    "  min_score: 0.3\n"
+    "  licence: Apache-2.0\n"
+    "  source: https://…",
 )
