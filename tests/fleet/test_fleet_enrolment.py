@@ -55,12 +55,15 @@ class ToldBroker:
         self._here()
         self.told.append(("expel", cn))
 
-    def refuse(self, crl: bytes, certificate: str, key: bytes) -> None:
-        assert certificate.startswith("-----BEGIN")
-        assert key.startswith(b"-----BEGIN")
+    def publish(self, crl: bytes) -> None:
         self._here()
-        self.told.append(("refuse", ""))
         self.crls.append(x509.load_pem_x509_crl(crl))
+
+    def confirm(self, certificate: str, key: bytes) -> None:
+        self._here()
+        assert key.startswith(b"-----BEGIN")
+        assert serial(certificate) in {one.serial_number for one in self.crls[-1]}
+        self.told.append(("refuse", ""))
 
 
 class Town:
@@ -304,6 +307,24 @@ def test_the_list_grows_in_number_and_drops_what_has_ended_anyway(town: Town) ->
     assert _number(second) > _number(first)
     assert len(list(second)) == 1, "only the certificate that is made to be refused"
     assert second.next_update_utc == town.time + timedelta(days=30)
+
+
+def test_of_lists_made_at_once_the_last_holds_everybody(town: Town) -> None:
+    serials = set()
+    for number in range(6):
+        identity = Identity.node("demo", "gate", f"n{number}")
+        serials.add(serial(town.desk.enrol(town.token(identity), csr(ca.new_key()))[1]))
+    threads = [
+        threading.Thread(target=town.desk.revoke, args=(f"n{n}",), kwargs={"by": "an", "why": "x"})
+        for n in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert serials <= town.revoked_serials()
+    numbers = [_number(crl) for crl in town.broker.crls]
+    assert numbers == sorted(set(numbers))
 
 
 def _number(crl: x509.CertificateRevocationList) -> int:

@@ -64,9 +64,12 @@ class LiveBroker:
         with Control.connect(self._settings.admin) as control:
             control.run([{"command": "deleteClient", "username": cn}])
 
-    def refuse(self, crl: bytes, certificate: str, key: bytes) -> None:
-        """Put a list in force; returns when the broker refuses the certificate that is in it."""
+    def publish(self, crl: bytes) -> None:
+        """Write the list, whole or not at all."""
         files.write(self._settings.crl, crl)
+
+    def confirm(self, certificate: str, key: bytes) -> None:
+        """Make the broker read the list; returns when it refuses a certificate that is in it."""
         if self._settings.reload:
             self._reload()
         deadline = time.monotonic() + IN_FORCE_TIMEOUT_S

@@ -38,8 +38,11 @@ class Broker(Protocol):
     def expel(self, cn: str) -> None:
         """End a name's connection and take all its rights."""
 
-    def refuse(self, crl: bytes, certificate: str, key: bytes) -> None:
-        """Put a list in force; done when the broker refuses the certificate that is in it."""
+    def publish(self, crl: bytes) -> None:
+        """Put a revocation list where the broker reads it."""
+
+    def confirm(self, certificate: str, key: bytes) -> None:
+        """Return when the broker goes by the list: when it refuses a certificate that is in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,17 +260,10 @@ class Desk:
         self.refresh()
         self._broker.expel(cn)
 
-    def crl(self, more: Sequence[Revoked] = ()) -> bytes:
-        """The revocation list as of now, and `more`."""
-        now = self._now()
+    def crl(self) -> bytes:
+        """The revocation list as of now."""
         with self.registry.transaction() as ledger:
-            number = ledger.next_number("crl")
-            ended = [
-                Revoked(serial=one.serial, at=one.revoked_at)
-                for one in ledger.all()
-                if one.revoked_at is not None and now < one.not_after + timedelta(days=1)
-            ]
-        return self.authority.crl([*ended, *more], number=number, now=now)
+            return self._crl(ledger)
 
     def refresh(self) -> None:
         """Put a new revocation list in force at the broker.
@@ -279,8 +275,22 @@ class Desk:
         probe = self.authority.sign_client(
             key.public_key(), cn="fleet.probe", now=now, days=PROBE_DAYS
         )
-        crl = self.crl((Revoked(serial=probe.serial_number, at=now),))
-        self._broker.refuse(crl, ca.pem(probe), ca.key_pem(key))
+        with self.registry.transaction() as ledger:
+            ledger.add_probe(probe.serial_number, until=probe.not_valid_after_utc, now=now)
+            # within the transaction: of two lists made at once the fuller one is written last
+            self._broker.publish(self._crl(ledger))
+        self._broker.confirm(ca.pem(probe), ca.key_pem(key))
+
+    def _crl(self, ledger: Ledger) -> bytes:
+        now = self._now()
+        ended = [
+            Revoked(serial=one.serial, at=one.revoked_at)
+            for one in ledger.all()
+            if one.revoked_at is not None and now < one.not_after + timedelta(days=1)
+        ]
+        probes = [Revoked(serial=serial, at=now) for serial in ledger.probes()]
+        number = ledger.next_number("crl")
+        return self.authority.crl([*ended, *probes], number=number, now=now)
 
     def certified(self) -> list[Identity]:
         """Everybody with a certificate that counts, once each."""

@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS certificate (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS certificate_cn ON certificate (cn);
 CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS probe (serial TEXT PRIMARY KEY, until INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS journal (
   id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, actor TEXT NOT NULL,
   action TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL
@@ -250,6 +251,19 @@ class Ledger:
     def owner(self, cn: str, *, now: datetime) -> Identity | None:
         """Who holds a name by a certificate that counts."""
         return next((one.identity for one in self.of(cn) if one.valid(now)), None)
+
+    # --- certificates made to be refused ------------------------------------------------------
+
+    def add_probe(self, serial: int, *, until: datetime, now: datetime) -> None:
+        """Remember one, and forget those that have ended."""
+        self._db.execute("DELETE FROM probe WHERE until <= ?", (_number(now),))
+        self._db.execute(
+            "INSERT INTO probe (serial, until) VALUES (?, ?)", (f"{serial:x}", _number(until))
+        )
+
+    def probes(self) -> list[int]:
+        """The serial numbers of all that are remembered."""
+        return [int(row["serial"], 16) for row in self._db.execute("SELECT serial FROM probe")]
 
     # --- the rest ---------------------------------------------------------------------------
 

@@ -117,6 +117,10 @@ def _tell_errors(app: FastAPI) -> None:
         told.headers["Retry-After"] = "5"
         return told
 
+    async def internal(_request: Request, _error: Exception) -> Response:
+        # the traceback is in the log; a stranger needs none
+        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the centre failed; tell it", "internal")
+
     async def http(_request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         return problem(HTTPStatus(status), HTTPStatus(status).phrase, "http")
@@ -125,6 +129,7 @@ def _tell_errors(app: FastAPI) -> None:
         RefusedError: refused,
         BrokerUnavailableError: unavailable,
         HTTPException: http,
+        Exception: internal,
     }
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)

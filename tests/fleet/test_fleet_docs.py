@@ -1,0 +1,46 @@
+"""The guides are held to account: what they quote is said, what they show can be read."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from haidang_fleet.config import FleetConfig, load_config
+from haidang_protocols.command.registry import discover
+from servers.find import REPOSITORY
+
+GUIDE = REPOSITORY / "docs" / "guides" / "technician.md"
+README = REPOSITORY / "fleet" / "README.md"
+
+
+def test_every_sentence_that_the_guide_explains_is_one_that_is_said() -> None:
+    sources = "".join(
+        re.sub(r'"\s*\n\s*f?"', "", path.read_text())
+        for folder in ("edge/src/haidang_edge/enrol", "fleet/src", "protocols/src")
+        for path in (REPOSITORY / folder).rglob("*.py")
+    )
+    table = GUIDE.read_text().split("## What it may say")[1].split("## Replace")[0]
+    quoted = re.findall(r"\*([^*|]+?)\*", table)
+    assert len(quoted) > 10
+    for sentence in quoted:
+        for part in re.split(r"…|1970-", sentence):
+            assert part.strip() in sources, sentence
+
+
+@pytest.mark.parametrize("path", [GUIDE, README], ids=lambda path: path.name)
+def test_every_command_that_is_shown_is_there(path: Path) -> None:
+    commands = {" ".join(words) for words in discover()}
+    shown = re.findall(r"haidang ((?:node|fleet|catalog|cloud) [a-z]+)", path.read_text())
+    assert shown
+    assert set(shown) <= commands
+
+
+def test_the_configuration_that_is_shown_is_one(tmp_path: Path) -> None:
+    [block] = re.findall(r"```yaml\n(.*?)```", README.read_text(), re.DOTALL)
+    (tmp_path / "fleet.yaml").write_text(block)
+    config = load_config(tmp_path / "fleet.yaml")
+    assert isinstance(config, FleetConfig)
+    assert config.broker_for("gate") == ("gate-broker.example", 8883)
+    assert config.broker_for("elsewhere") == ("broker.example", 8883)
+    assert yaml.safe_load(block)["broker"]["reload"] == list(config.broker.reload)
