@@ -10,6 +10,7 @@ from haidang_cloud.blobs import Blobs
 from haidang_cloud.ingest import Directory, IngestWorker, WorkerSettings
 from haidang_cloud.ingest.writer import Stores
 from haidang_cloud.lake import Archive, ArchiveFiles
+from haidang_cloud.lake.archive import folder_of
 from haidang_cloud.processes.config import CloudConfig, broker_of, series_of, state_of
 from haidang_protocols.catalogue import Catalogue
 from servers import start
@@ -26,7 +27,7 @@ def worker_over(
 ) -> Iterator[IngestWorker]:
     """What `haidang cloud ingest` puts together, over the archive's `files` and a broker's port."""
     state, series = state_of(config), series_of(config)
-    archive = Archive(Path(config.lake) / "archive", worker=name, files=files)
+    archive = Archive(folder_of(Path(config.lake), config.centre), worker=name, files=files)
     stores = Stores(
         centre=config.centre,
         state=state,
