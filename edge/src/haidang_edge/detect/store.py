@@ -127,14 +127,18 @@ class ModelStore:
 
     def _swap(self, fresh: Path, place: Path) -> None:
         """Put `fresh` in its place; what stood there is moved aside first, then removed."""
-        aside = Path(tempfile.mkdtemp(prefix=".old-", dir=self.folder))
+        aside = Path(tempfile.mkdtemp(prefix=".old-", dir=self.folder)) / place.name
+        if place.exists():
+            place.rename(aside)
         try:
-            if place.exists():
-                place.rename(aside / place.name)
             fresh.rename(place)
-            _sync(self.folder)
+        except OSError:
+            if aside.exists():
+                aside.rename(place)
+            raise
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(aside.parent, ignore_errors=True)
+        _sync(self.folder)
 
 
 def sha256_of(path: Path) -> str:
