@@ -360,22 +360,6 @@ def test_a_clock_from_1970_is_corrected_once_and_in_order(
     assert all(len(forms) == 1 for forms in centre.raw.values())
 
 
-def test_a_node_without_a_set_clock_goes_on_from_the_last_time_it_knew(tmp_path: Path) -> None:
-    source = FakeTime()
-    source.wall, source.is_synced = 1_760_000_000 * 10**9, True
-    clock = NodeClock(tmp_path, source=source)
-    clock.save()
-    again = FakeTime()
-    again.mono = 5
-    restarted = NodeClock(tmp_path, source=again)
-    again.mono += 7
-    first, second = restarted.fix("cam"), restarted.fix("cam")
-    assert first.wall == source.wall + 7
-    assert second.wall == first.wall + 1
-    assert second.mono == first.mono + 1
-    assert not first.synced
-
-
 def test_backlog_leaves_at_the_allowed_rate() -> None:
     bucket = Bucket(200.0)
     assert bucket.take(50, 0.0) == 50

@@ -1,11 +1,13 @@
 """The spool: nothing that was announced is lost, whatever happens to the process or the disk."""
 
+import errno
 import os
 import random
 import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 
 from fakes.power import PowerFiles
 from haidang_edge.errors import SpoolError
-from haidang_edge.spool import Spool, SpoolSettings
+from haidang_edge.spool import Spool, SpoolSettings, SystemFiles
 from haidang_edge.spool.segment import FRAME, HEADER
 from haidang_protocols.wire.records import Gap, RecordClass, decode_record
 from haidang_protocols.wire.seqset import SeqSet
@@ -293,7 +295,7 @@ def test_a_disk_that_others_filled_loses_nothing_silently(small_disk: Path) -> N
 def test_a_sigkilled_writer_leaves_all_that_it_announced(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path\n"
-        "from haidang_edge.spool import Spool, SpoolSettings\n"
+        "from haidang_edge.spool import Spool, SpoolSettings, SystemFiles\n"
         "from haidang_protocols.wire.records import RecordClass\n"
         "spool = Spool(SpoolSettings(folder=Path(sys.argv[1]), segment_bytes=65536))\n"
         "n = 0\n"
@@ -339,6 +341,84 @@ def test_many_threads_append_and_every_record_is_there_once(tmp_path: Path) -> N
     spool.close()
 
 
+def killed(folder: Path, into: Path) -> SpoolSettings:
+    """The spool's folder as a killed process leaves it; nothing may be going on in it."""
+    time.sleep(0.2)
+    shutil.copytree(folder, into)
+    return settings_in(into, segment=64 << 10)
+
+
+def test_a_gap_announces_nothing_that_is_not_written(tmp_path: Path) -> None:
+    """A quota's gap gets a higher sequence than records that are still on their way to the disk."""
+
+    class Slow(SystemFiles):
+        def sync(self, fd: int) -> None:
+            time.sleep(0.02)
+            super().sync(fd)
+
+    spool = Spool(settings_in(tmp_path, quota=2 << 20, segment=64 << 10), files=Slow())
+    for _ in range(60):
+        last = [spool.append(SNAP, b"s" * 20_000) for _ in range(3)][-1]
+        assert spool.wait(last)
+        assert [entry.seq for entry in spool.read(SNAP, after=last - 1)] == [last]
+    assert gaps(spool), "the quota was felt"
+    spool.close()
+
+
+def test_a_kill_makes_no_loss_of_what_was_stored_and_removed(tmp_path: Path) -> None:
+    spool = Spool(settings_in(tmp_path / "spool", segment=64 << 10))
+    for _ in range(40):
+        spool.wait(spool.append(OBS, os.urandom(10_000)))
+    used = spool.bytes_used()
+    spool.stored(SeqSet([(1, 30)]))
+    assert spool.bytes_used() < used
+    after = Spool(killed(tmp_path / "spool", tmp_path / "after"))
+    after.wait(after.append(OBS, b"more"))
+    assert gaps(after) == []
+    assert set(everything(after)) == set(range(31, 42))
+    after.close()
+    spool.close()
+
+
+def test_a_kill_tells_no_loss_twice(tmp_path: Path) -> None:
+    spool = Spool(settings_in(tmp_path / "spool", quota=2 << 20, segment=64 << 10))
+    for _ in range(60):
+        spool.wait(spool.append(SNAP, b"s" * 50_000))
+    told = gaps(spool)
+    assert told
+    after = Spool(killed(tmp_path / "spool", tmp_path / "after"))
+    after.wait(after.append(OBS, b"more"))
+    assert gaps(after) == told
+    after.close()
+    spool.close()
+
+
+def test_a_full_disk_stops_no_spool_that_only_wants_to_remember_what_is_stored(
+    tmp_path: Path,
+) -> None:
+    class NoReplace(SystemFiles):
+        full = False
+
+        def replace(self, path: Path, data: bytes) -> None:
+            if self.full:
+                raise OSError(28, "No space left on device")
+            super().replace(path, data)
+
+    files = NoReplace()
+    spool = Spool(settings_in(tmp_path, segment=64 << 10), files=files)
+    files.full = True
+    spool.wait([spool.append(OBS, b"x" * 30) for _ in range(25_000)][-1])
+    spool.stored(SeqSet([(1, 25_000)]))
+    seq = spool.append(OBS, b"after")
+    assert spool.wait(seq)
+    assert everything(spool) == {seq: b"after"}, "segments are removed all the same"
+    files.full = False
+    spool.close()
+    again = Spool(settings_in(tmp_path, segment=64 << 10))
+    assert everything(again) == {seq: b"after"}
+    again.close()
+
+
 def test_records_given_up_are_replaced_by_a_gap(tmp_path: Path) -> None:
     spool = Spool(settings_in(tmp_path))
     spool.wait([spool.append(EVENT, b"event") for _ in range(3)][-1])
@@ -358,3 +438,30 @@ def test_a_damaged_identity_is_an_error_that_names_the_file(tmp_path: Path) -> N
     (tmp_path / "spool.json").write_text("{")
     with pytest.raises(SpoolError, match=r"spool\.json"):
         Spool(settings_in(tmp_path))
+
+
+class FailingFiles(SystemFiles):
+    """A disk that fails from some moment on."""
+
+    fails = False
+
+    def sync(self, fd: int) -> None:
+        if self.fails:
+            raise OSError(errno.EIO, "Input/output error")
+        super().sync(fd)
+
+
+def test_a_disk_that_fails_ends_the_spool_and_says_so(tmp_path: Path) -> None:
+    files = FailingFiles()
+    spool = Spool(SpoolSettings(folder=tmp_path), files=files)
+    assert spool.wait(spool.append(RecordClass.EVENT, b"good"))
+    alive = [spool.alive]
+    files.fails = True
+    assert not spool.wait(spool.append(RecordClass.EVENT, b"lost"))
+    alive.append(spool.alive)
+    assert alive == [True, False]
+    with pytest.raises(SpoolError, match="Input/output error"):
+        spool.append(RecordClass.EVENT, b"refused")
+    assert [entry.payload for entry in spool.read(RecordClass.EVENT)] == [b"good"]
+    files.fails = False
+    spool.close()

@@ -1,10 +1,12 @@
 """The node's time: boot id, monotonic and wall clock, and timestamps fixed once.
 
 A board without a battery starts in 1970. Until its clock is synchronised, time goes on from the
-last one that the node knew, so that the order of a camera's records never turns round.
+last one that the node knew, so that the order of a camera's records does not turn round: neither
+when the process is killed nor when the board starts again.
 """
 
 import ctypes
+import logging
 import threading
 import time
 from pathlib import Path
@@ -15,8 +17,13 @@ import msgspec
 from haidang_edge.spool.files import Files, SystemFiles
 from haidang_protocols.wire.messages import ClockState
 
+log = logging.getLogger(__name__)
+
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 SAVE_EVERY_NS = 60_000_000_000
+LEAD_MAX_NS = 240_000_000_000
+"""How far a camera's time may run ahead of a clock that was set back: the centre takes no more."""
+
 _TIME_ERROR = 5
 _STA_UNSYNC = 0x0040
 
@@ -79,6 +86,8 @@ class SystemTime:
 
 class _Known(msgspec.Struct, frozen=True):
     wall_ns: int
+    boot: str = ""
+    mono_ns: int = 0
 
 
 class NodeClock:
@@ -103,15 +112,19 @@ class NodeClock:
         self._trust = trust_wall
         self._lock = threading.Lock()
         self._last: dict[str, tuple[int, int]] = {}
-        self._floor = self._read_floor()
-        self._floor_mono = self._source.mono_ns()
-        self._saved_mono = self._floor_mono
+        self._floor, self._floor_mono = self._resume(self._source.mono_ns())
+        self._saved_mono: int | None = None
 
-    def _read_floor(self) -> int:
+    def _resume(self, mono: int) -> tuple[int, int]:
+        """A wall time that goes on from the one before, and the monotonic time that it had."""
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=_Known).wall_ns
+            known = msgspec.json.decode(self._path.read_bytes(), type=_Known)
         except (OSError, msgspec.MsgspecError):
-            return 0
+            return 0, mono
+        if known.boot == self._source.boot() and known.mono_ns <= mono:
+            return known.wall_ns, known.mono_ns
+        # records may have been made until just before the next saving
+        return known.wall_ns + SAVE_EVERY_NS, mono
 
     def state(self) -> ClockState:
         """The clock now; `wall` never runs behind the last time known while unsynchronised."""
@@ -123,14 +136,16 @@ class NodeClock:
         wall = self._source.wall_ns()
         if not synced:
             wall = max(wall, self._floor + (mono - self._floor_mono))
-        elif mono - self._saved_mono >= SAVE_EVERY_NS:
+        if self._saved_mono is None or mono - self._saved_mono >= SAVE_EVERY_NS:
             self._save(wall, mono)
         return ClockState(boot=self._source.boot(), mono=mono, wall=wall, synced=synced)
 
     def fix(self, camera: str, *, at_mono_ns: int | None = None) -> ClockState:
         """Time of a record of `camera` that was true at `at_mono_ns` (now): `wall` is its `t`.
 
-        Both times are strictly greater than those of the camera's record before.
+        Both times are strictly greater than those of the camera's record before. One exception: a
+        clock that was set back by minutes had been wrong, and records from the future that it left
+        behind do not hold up those that follow.
         """
         with self._lock:
             now = self._state(self._source.mono_ns())
@@ -138,7 +153,9 @@ class NodeClock:
             wall = now.wall - (now.mono - mono)
             before = self._last.get(camera)
             if before is not None:
-                mono, wall = max(mono, before[0] + 1), max(wall, before[1] + 1)
+                mono = max(mono, before[0] + 1)
+                if not now.synced or before[1] - wall <= LEAD_MAX_NS:
+                    wall = max(wall, before[1] + 1)
             self._last[camera] = (mono, wall)
             return ClockState(boot=now.boot, mono=mono, wall=max(wall, 0), synced=now.synced)
 
@@ -149,5 +166,10 @@ class NodeClock:
             self._save(now.wall, now.mono)
 
     def _save(self, wall: int, mono: int) -> None:
-        self._files.replace(self._path, msgspec.json.encode(_Known(wall)))
         self._floor, self._floor_mono, self._saved_mono = wall, mono, mono
+        known = _Known(wall, self._source.boot(), mono)
+        try:
+            self._files.replace(self._path, msgspec.json.encode(known))
+        except OSError as error:
+            # a full disk must not stop the clock; the next start then begins a little earlier
+            log.warning("%s: cannot be saved: %s", self._path.name, error.strerror)

@@ -4,6 +4,7 @@ A record that has been sent is never changed: what went out as it was is remembe
 and so is the correction. Every resend, after a restart too, gives the same bytes.
 """
 
+import logging
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,8 @@ from haidang_edge.spool.files import Files, SystemFiles
 from haidang_protocols.wire.messages import ClockState
 from haidang_protocols.wire.records import decode_record, encode_record
 from haidang_protocols.wire.seqset import SeqSet
+
+log = logging.getLogger(__name__)
 
 HOLD_NS = 120_000_000_000
 UNSYNCED = b'"synced":false'
@@ -34,6 +37,7 @@ class ClockFixes:
         self._path = folder / "clockfix.json"
         self._files: Files = files or SystemFiles()
         self._boots: dict[str, _Boot] = {}
+        self._unsaved = False
         if self._path.is_file():
             self._boots = msgspec.json.decode(self._path.read_bytes(), type=dict[str, _Boot])
 
@@ -41,6 +45,8 @@ class ClockFixes:
         """The bytes to send for a record, the same ones every time; None while it is held."""
         if UNSYNCED not in payload:
             return payload
+        if self._unsaved:
+            self._save()
         record = decode_record(payload)
         boot = self._boots.setdefault(record.boot, _Boot())
         if seq in SeqSet(boot.as_is):
@@ -72,4 +78,12 @@ class ClockFixes:
 
     def _save(self) -> None:
         kept = dict(list(self._boots.items())[-BOOTS_KEPT:])
-        self._files.replace(self._path, msgspec.json.encode(kept))
+        try:
+            self._files.replace(self._path, msgspec.json.encode(kept))
+        except OSError as error:
+            # on a full disk sending goes on, since only that makes room; it is saved when it can be
+            if not self._unsaved:
+                log.warning("%s: cannot be saved: %s", self._path.name, error.strerror)
+            self._unsaved = True
+        else:
+            self._unsaved = False

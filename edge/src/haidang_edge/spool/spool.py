@@ -20,7 +20,7 @@ from haidang_edge.spool import chain, segment
 from haidang_edge.spool.chain import Segment
 from haidang_edge.spool.files import Files, SystemFiles
 from haidang_protocols.wire.names import is_spool_id
-from haidang_protocols.wire.records import Gap, RecordClass, encode_record
+from haidang_protocols.wire.records import Gap, RecordClass, decode_record, encode_record
 from haidang_protocols.wire.seqset import SeqSet
 
 log = logging.getLogger(__name__)
@@ -117,13 +117,15 @@ class Spool:
         self._done = SeqSet()
         self._saved_len = 0
         self._next = 1
-        self._committed = 0
+        self._written = 0
+        self._settled_upto = 0
         self._dropped = 0
         self._pending_gaps: list[Gap] = []
         self._owed: list[_Waiting] = []
         self._listeners: list[Listener] = []
         self._full_since_ns: int | None = None
         self._closing = False
+        self._failure = ""
         try:
             self._open()
         except OSError as error:
@@ -155,8 +157,8 @@ class Spool:
     def append_built(self, cls: RecordClass, build: Callable[[int], bytes]) -> int:
         """Take a record whose payload names its own sequence."""
         with self._lock:
-            if self._closing:
-                raise SpoolError(f"spool {self._folder} is closed")
+            if self._closing or self._failure:
+                raise SpoolError(self._failure or f"spool {self._folder} is closed")
             seq = self._next
             payload = build(seq)
             if not 0 < len(payload) <= self._payload_max():
@@ -169,7 +171,8 @@ class Spool:
     def wait(self, seq: int, timeout_s: float = 10.0) -> bool:
         """Whether `seq` was settled (durable, or accounted for as lost) within the time."""
         with self._lock:
-            return self._settled.wait_for(lambda: self._committed >= seq, timeout_s)
+            self._settled.wait_for(lambda: self._settled_upto >= seq or self._failure, timeout_s)
+            return self._settled_upto >= seq
 
     def read(
         self, cls: RecordClass, *, after: int = 0, limit: int = 50, max_bytes: int = 1 << 16
@@ -199,7 +202,7 @@ class Spool:
         """The centre's word: add what it has stored, remove what nobody waits for; returns news."""
         with self._lock:
             before = len(self._done)
-            known = self._committed
+            known = self._written
             # a watermark that is ahead of this spool speaks of another life of it: keep to our own
             self._done.update((a, min(b, known)) for a, b in seqs.ranges() if a <= known)
             news = len(self._done) - before
@@ -221,7 +224,7 @@ class Spool:
     def depth(self) -> int:
         """Records that wait to be stored."""
         with self._lock:
-            return self._committed - len(self._done) if self._committed else 0
+            return max(0, self._settled_upto - len(self._done))
 
     def bytes_used(self) -> int:
         """Bytes on the disk."""
@@ -247,7 +250,7 @@ class Spool:
     @property
     def alive(self) -> bool:
         """Whether records still become durable: a disk that fails ends it, a full one does not."""
-        return self._thread.is_alive()
+        return not self._failure
 
     def full_since_ns(self) -> int | None:
         """Since when nothing could be written, None while all is well."""
@@ -256,12 +259,11 @@ class Spool:
     def close(self) -> None:
         """Write what was taken, save what is stored, end the thread."""
         with self._lock:
-            failed = not self._thread.is_alive()
             self._closing = True
             self._work.notify()
         self._thread.join()
         with self._lock:
-            if self._full_since_ns is None and not failed:
+            if self._full_since_ns is None and not self._failure:
                 self._save_stored()
             for segs in self._chains.values():
                 for seg in segs:
@@ -289,8 +291,9 @@ class Spool:
             for seg in segs[:-1]:
                 seg.index = None
         self._next = highest + 1
-        self._committed = highest
+        self._written = self._settled_upto = highest
         self._read_stored(highest)
+        self._read_gaps()
         lost = SeqSet()
         for first, last in present.missing(1, highest) if highest else ():
             for start, end in self._done.missing(first, last):
@@ -351,14 +354,41 @@ class Spool:
             self._done.update((a, min(b, highest)) for a, b in known.ranges if a <= highest)
             self._saved_len = len(self._done)
 
-    def _save_stored(self) -> None:
+    def _read_gaps(self) -> None:
+        """What a gap record names is told already: a kill must not tell it twice."""
+        for seg in self._chains[RecordClass.GAP]:
+            for _, _, offset, size in chain.pending(
+                self._files, seg, after=0, done=SeqSet(), limit=seg.count
+            ):
+                gap = decode_record(self._files.read(seg.fd, offset, size))
+                if isinstance(gap, Gap):
+                    self._done.update(gap.ranges)
+
+    def _save_stored(self) -> bool:
+        """Remember what is done; False on a full disk, where it is tried again later."""
         known = _Stored(self._id, self._done.ranges())
-        self._files.replace(self._folder / "stored.json", msgspec.json.encode(known))
+        try:
+            self._files.replace(self._folder / "stored.json", msgspec.json.encode(known))
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise SpoolError(f"spool {self._folder}: {error.strerror}") from error
+            return False
         self._saved_len = len(self._done)
+        return True
 
     # --- committing -------------------------------------------------------------------------
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        except SpoolError as error:
+            # whoever holds the spool sees `alive` and ends: a new start may find a better disk
+            log.critical("%s", error)
+            with self._lock:
+                self._failure = str(error)
+                self._settled.notify_all()
+
+    def _serve(self) -> None:
         while True:
             with self._lock:
                 self._work.wait_for(
@@ -370,6 +400,7 @@ class Spool:
             if batch:
                 self._commit(batch)
             self._write_gaps()
+            self._settle()
             for listener in self._listeners:
                 listener()
             if closing:
@@ -384,9 +415,14 @@ class Spool:
             if cls in by_class:
                 self._commit_class(cls, by_class[cls])
         with self._lock:
-            self._committed = max(self._committed, batch[-1].seq)
             if len(self._done) - self._saved_len > SAVE_STORED_EVERY:
                 self._save_stored()
+
+    def _settle(self) -> None:
+        """All that was taken so far and waits no more is durable, or a gap record tells of it."""
+        with self._lock:
+            # never by the sequence of a gap: records that were taken before it may still wait
+            self._settled_upto = (self._waiting[0].seq if self._waiting else self._next) - 1
             self._settled.notify_all()
 
     def _commit_class(self, cls: RecordClass, records: list[_Waiting]) -> None:
@@ -421,6 +457,7 @@ class Spool:
         with self._lock:
             for frame in noted:
                 seg.note(frame)
+            self._written = max(self._written, noted[-1].seq)
         return len(noted)
 
     def _active(self, cls: RecordClass, need: int, seq: int) -> Segment:
@@ -523,10 +560,7 @@ class Spool:
                 if error.errno not in _FULL:
                     raise SpoolError(f"spool {self._folder}: {error.strerror}") from error
                 return
-            with self._lock:
-                self._committed = max(self._committed, self._owed[written - 1].seq)
-                self._owed = self._owed[written:]
-                self._settled.notify_all()
+            self._owed = self._owed[written:]
 
     # --- small ------------------------------------------------------------------------------
 
@@ -539,15 +573,20 @@ class Spool:
 
     def _trim(self) -> None:
         """Remove whole segments that nobody waits for; the one being written stays."""
-        gone = False
+        old: list[Segment] = []
         for segs in self._chains.values():
             while len(segs) > 1 and chain.all_done(segs[0], self._done):
-                seg = segs.pop(0)
-                self._files.close(seg.fd)
-                self._files.remove(seg.path)
-                gone = True
-        if gone:
-            self._files.sync_folder(self._folder)
+                old.append(segs.pop(0))
+        if not old:
+            return
+        # remembered first: after a kill, what is not there would be taken for lost
+        saved = self._save_stored()
+        for seg in old:
+            self._files.close(seg.fd)
+            self._files.remove(seg.path)
+        self._files.sync_folder(self._folder)
+        if not saved:
+            self._save_stored()
 
     def _forget_indexes(self, cls: RecordClass) -> None:
         loaded = [seg for seg in self._chains[cls][:-1] if seg.index is not None]

@@ -1,0 +1,136 @@
+"""The node's time: in order whatever happens to the clock, and right again when it can be."""
+
+from pathlib import Path
+
+import pytest
+
+from haidang_edge.spool import ClockFixes, NodeClock, SystemFiles
+from haidang_protocols.wire.messages import ClockState
+from haidang_protocols.wire.records import Event, Phase, RuleKind, decode_record, encode_record
+
+SECOND = 10**9
+NOW = 1_760_000_000 * SECOND
+
+
+class SetTime:
+    """A machine's clocks as a test sets them."""
+
+    def __init__(self, *, boot: str = "0123abcd", mono: int = SECOND, wall: int = 0) -> None:
+        self.boot_id, self.mono, self.wall, self.is_synced = boot, mono, wall, False
+
+    def boot(self) -> str:
+        return self.boot_id
+
+    def mono_ns(self) -> int:
+        return self.mono
+
+    def wall_ns(self) -> int:
+        return self.wall
+
+    def synced(self) -> bool:
+        return self.is_synced
+
+    def go(self, seconds: float) -> None:
+        self.mono += int(seconds * SECOND)
+        self.wall += int(seconds * SECOND)
+
+
+class FullDisk(SystemFiles):
+    """Takes nothing that is new."""
+
+    full = True
+
+    def replace(self, path: Path, data: bytes) -> None:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        super().replace(path, data)
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> Path:
+    """A node that knew the time in an earlier boot."""
+    source = SetTime(boot="eeeeeeee", wall=NOW)
+    source.is_synced = True
+    NodeClock(tmp_path, source=source).save()
+    return tmp_path
+
+
+def test_a_killed_process_goes_on_in_time_while_the_clock_is_not_set(known: Path) -> None:
+    source = SetTime()
+    last = 0
+    for _life in range(4):
+        clock = NodeClock(known, source=source)
+        for _ in range(5):
+            source.go(1.5)
+            at = clock.fix("cam")
+            assert at.wall > last
+            last = at.wall
+    assert last >= NOW + 28 * SECOND, "as much time went by as the board says"
+
+
+def test_a_new_boot_begins_after_all_that_was_made_before(known: Path) -> None:
+    last = 0
+    for boot in range(3):
+        source = SetTime(boot=f"0000000{boot}")
+        clock = NodeClock(known, source=source)
+        for _ in range(119):
+            at = clock.fix("cam")
+            assert at.wall > last
+            last = at.wall
+            source.go(1.0)
+
+
+def test_a_small_step_back_keeps_the_order_and_a_large_one_the_truth(tmp_path: Path) -> None:
+    source = SetTime(wall=NOW)
+    source.is_synced = True
+    clock = NodeClock(tmp_path, source=source)
+    first = clock.fix("cam").wall
+    source.wall -= 120 * SECOND
+    second = clock.fix("cam").wall
+    assert second == first + 1
+    source.wall = NOW + 3600 * SECOND
+    assert clock.fix("cam").wall == NOW + 3600 * SECOND
+    source.wall = NOW + SECOND
+    assert clock.fix("cam").wall == NOW + SECOND, "no hour of records from the future"
+
+
+def test_a_full_disk_stops_no_clock(tmp_path: Path) -> None:
+    files = FullDisk()
+    source = SetTime(wall=NOW)
+    source.is_synced = True
+    clock = NodeClock(tmp_path, source=source, files=files)
+    for _ in range(3):
+        source.go(61.0)
+        assert clock.fix("cam").wall == source.wall
+    files.full = False
+    source.go(61.0)
+    clock.fix("cam")
+    assert NodeClock(tmp_path, source=SetTime(boot="ffffffff")).state().wall >= source.wall
+
+
+def test_a_full_disk_holds_up_no_record_and_the_decision_is_remembered_later(
+    tmp_path: Path,
+) -> None:
+    files = FullDisk()
+    fixes = ClockFixes(tmp_path, files=files)
+    raw = encode_record(
+        Event(
+            t=5,
+            boot="0123abcd",
+            mono=10 * SECOND,
+            synced=False,
+            camera="cam",
+            rule="r",
+            type=RuleKind.INTRUSION,
+            phase=Phase.BEGIN,
+            event="e",
+        )
+    )
+    now = ClockState(boot="0123abcd", mono=20 * SECOND, wall=NOW, synced=True)
+    sent = fixes.render(1, raw, now, alarm=False)
+    assert sent is not None
+    assert decode_record(sent).t == NOW - 10 * SECOND
+    files.full = False
+    later = ClockState(boot="0123abcd", mono=30 * SECOND, wall=NOW + 99 * SECOND, synced=True)
+    assert fixes.render(1, raw, later, alarm=False) == sent
+    assert ClockFixes(tmp_path).render(1, raw, later, alarm=False) == sent
