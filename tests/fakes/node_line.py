@@ -3,6 +3,7 @@
 Where the databases are is the test's choice; the rest stands in one folder.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -80,14 +81,15 @@ class Child:
 
     def start(self) -> None:
         """Start; it comes up in its own time."""
-        tests = Path(__file__).resolve().parents[1]
+        tests = str(Path(__file__).resolve().parents[1])
+        paths = [tests, *filter(None, [os.environ.get("PYTHONPATH")])]
         self._begin = self.log.stat().st_size if self.log.is_file() else 0
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "PYTHONPATH": str(tests)},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
                 start_new_session=True,
             )
 
@@ -282,7 +284,23 @@ def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 30.0) -
         time.sleep(0.05)
 
 
-def revive(server: start.Server, *, timeout_s: float = 30.0) -> None:
+def kill_whole(server: start.Server) -> None:
+    """SIGKILL a server and all that it has forked: some children outlive their parent for long."""
+    for pid in reversed(_family(server.pid)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    server.kill()
+
+
+def _family(pid: int) -> list[int]:
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):
+        return [pid]
+    return [pid, *(found for child in children for found in _family(int(child)))]
+
+
+def revive(server: start.Server, *, timeout_s: float = 60.0) -> None:
     """Start a killed server; one that finds its own traces not yet gone is started again."""
     deadline = time.monotonic() + timeout_s
     while server.process is None or server.process.poll() is not None:

@@ -8,12 +8,13 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
 
 from fakes.node_accounts import Account
-from fakes.node_line import Line, revive
+from fakes.node_line import Line, kill_whole, revive
 from fakes.shims import TcpWire
 from servers import start
 
@@ -180,7 +181,7 @@ def chaos_over(
     """Everything that can be killed: each worker, each node, the broker, the databases."""
     chaos = Chaos(random.Random(seed), {})
     for name, server in {"broker": broker, **servers}.items():
-        chaos.parts[name] = (server.kill, lambda server=server: revive(server))  # type: ignore[misc]
+        chaos.parts[name] = (partial(kill_whole, server), partial(revive, server))
     for child in line.children():
         chaos.parts[child.log.stem] = (child.kill, child.revive)
     return chaos

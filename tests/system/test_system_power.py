@@ -4,6 +4,7 @@ The node's spool and the centre's archive run over files whose syncs a test hold
 power it cuts; the broker between them is a real one, and the wire to it is listened to.
 """
 
+import errno
 import random
 import threading
 import time
@@ -19,6 +20,7 @@ from fakes.node_line import CAMERAS, Line, catalogue, wait_for
 from fakes.node_process import Node, NodeSettings
 from fakes.node_worker import worker_over
 from fakes.shims import TcpWire
+from haidang_cloud.lake.archive import folder_of
 from haidang_protocols.wire.topics import NodeLeaf, node_topic
 from servers import start
 
@@ -159,7 +161,7 @@ def cut_in_the_middle(
     """Node and centre lose their power at one moment; both come up with what their disks held."""
     rnd = random.Random(seed)
     settings = settings_of(line, line.folder / "n1", broker.port, rate=300.0, settle_s=2.0)
-    lake = Path(line.config.lake)
+    held = folder_of(Path(line.config.lake), "c")
     running = Running(Node(settings, files=files))
     with worker_over(line.config, catalogue(), files=archive, port=broker.port):
         wait_for(line.stored, "the line runs")
@@ -175,8 +177,8 @@ def cut_in_the_middle(
     files.gate.release()
     running.stop()
     line.workers[:] = [line.worker("w2")]
-    (lake / "archive").rename(line.folder / "archive-lost")
-    (line.folder / "archive-disk").rename(lake / "archive")
+    held.rename(line.folder / "archive-lost")
+    (line.folder / "archive-disk").rename(held)
     (line.folder / "n1").rename(line.folder / "n1-lost")
     (line.folder / "n1-disk").rename(line.folder / "n1")
     broker.start()
@@ -206,3 +208,22 @@ def test_a_power_cut_at_both_ends_costs_nothing_that_was_announced(
     tell(found)
     assert not found.faults()
     assert found.settled > 100
+
+
+def test_a_centre_that_only_claims_to_sync_is_found_out(
+    new_line: Callable[..., Line],
+    embedded: dict[str, Any],
+    broker: start.Server,
+    tell: Callable[[object], None],
+) -> None:
+    class Claims(HeldArchive):
+        def sync(self, fd: int) -> None:
+            """A sync that only claims."""
+            with self.gate.passing():
+                if self.fails:
+                    raise OSError(errno.EIO, f"no power for {fd}")
+
+    line = new_line(**embedded)
+    found = cut_in_the_middle(line, broker, files=HeldFiles(), archive=Claims(), seed=3)
+    tell(found)
+    assert found.lost
