@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fakes.sender import SPOOL, START, envelope, event, events
 from haidang_cloud.ingest import Directory, Judge
-from haidang_cloud.ingest.judge import Taken
+from haidang_cloud.ingest.taken import Taken
 from haidang_cloud.lake.archive import FRAME, Header
 from haidang_cloud.state.ledger import SpoolKey
 from haidang_cloud.timeseries.lines import parse

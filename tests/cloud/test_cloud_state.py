@@ -91,7 +91,8 @@ def test_the_same_poison_again_is_one_letter(state: State) -> None:
         deadletter.keep(state, [letter(), letter(seq=4)])
     found = deadletter.find(state, "c")
     assert [(kept.seq, kept.tries) for kept in found] == [(0, 3), (4, 3)]
-    deadletter.mark_replayed(state, found[0].id, 9)
+    with state.write() as connection:
+        deadletter.mark_replayed(connection, found[0].id, 9)
     assert [kept.seq for kept in deadletter.find(state, "c")] == [4]
     assert len(deadletter.find(state, "c", replayed=True)) == 2
     assert deadletter.find(state, "c", reason="future") == []

@@ -36,11 +36,18 @@ _Failure = LakeError | StateUnavailableError | StoreMisconfiguredError | StoreUn
 
 @dataclass(slots=True)
 class Batch:
-    """Messages that are stored together; `told` are set once their alarms are in the outbox."""
+    """Messages that are stored together.
+
+    Attributes:
+        told: each is set once the alarms that it stands for are in the outbox.
+        refused: what the time series will never take.
+        bytes: of all payloads.
+    """
 
     taken: Taken = field(default_factory=Taken)
     acks: list[tuple[int, int]] = field(default_factory=list)
     told: list[threading.Event] = field(default_factory=list)
+    refused: list[Letter] = field(default_factory=list)
     begun_s: float = 0.0
     bytes: int = 0
 
@@ -64,10 +71,9 @@ class Stores:
 
 @dataclass(slots=True)
 class _Work:
-    """A batch on its way: what it was refused for, and what the ledger says in the end."""
+    """A batch on its way, and what the ledger says in the end."""
 
     batch: Batch
-    letters: list[Letter]
     merged: dict[SpoolKey, SeqSet] = field(default_factory=dict)
 
 
@@ -96,7 +102,7 @@ class Writer:
 
     def store(self, batch: Batch) -> dict[SpoolKey, SeqSet] | None:
         """Store all of a batch; returns what each spool has stored, None when it gave up."""
-        work = _Work(batch, list(batch.taken.letters))
+        work = _Work(batch)
         self._since_s = time.monotonic()
         for step in self._steps:
             tries = 0
@@ -142,7 +148,7 @@ class Writer:
                 log.warning("a heartbeat's point was refused: %s", refusal.why)
                 continue
             came, seq = origin
-            work.letters.append(
+            work.batch.refused.append(
                 Letter(
                     centre=self._stores.centre,
                     topic=came.topic,
@@ -162,17 +168,18 @@ class Writer:
 
     def _commit(self, work: _Work) -> None:
         taken = work.batch.taken
+        letters = taken.letters + work.batch.refused
         windows = [
             Window(dataset=dataset, place=place, from_ns=low, to_ns=high)
             for (dataset, place), (low, high) in taken.windows.items()
         ]
-        if not (taken.stored or work.letters or taken.births or windows):
+        if not (taken.stored or letters or taken.births or windows):
             return
         work.merged = ledger.commit(
             self._stores.state,
             self._stores.centre,
             taken.stored,
-            dead=work.letters,
+            dead=letters,
             windows=windows,
             births=taken.births,
             now_ns=self._now_ns(),

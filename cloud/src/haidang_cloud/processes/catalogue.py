@@ -18,11 +18,48 @@ POLL_S = 2.0
 _T = TypeVar("_T")
 
 
+def in_force_now(state: State, config: CloudConfig, make: Callable[[Catalogue, int], _T]) -> _T:
+    """Something made of the last good version, or of the configuration's file for a first start.
+
+    Raises `CloudConfigError` when there is neither.
+    """
+    for number in range(versions.newest_number(state, config.centre), 0, -1):
+        version = versions.read(state, config.centre, number)
+        catalogue = None if version is None else _read(version)
+        if catalogue is not None:
+            return make(catalogue, number)
+    return make(first_catalogue(config), 0)
+
+
+def first_catalogue(config: CloudConfig) -> Catalogue:
+    """The catalogue in the file that counts until the first one is applied."""
+    if config.catalogue is None:
+        raise CloudConfigError(
+            f"centre {config.centre!r} has no catalogue in force: run "
+            "`haidang catalog apply`, or name one under `catalogue` for a first start"
+        )
+    catalogue = load(Path(config.catalogue))
+    if catalogue.centre.id != config.centre:
+        raise CloudConfigError(
+            f"the catalogue is of centre {catalogue.centre.id!r}, "
+            f"the configuration of {config.centre!r}"
+        )
+    return catalogue
+
+
+def _read(version: versions.Version) -> Catalogue | None:
+    try:
+        return load_texts(version.texts)
+    except CatalogueRefusedError as error:
+        # it was checked when it was published, but by another version of Haidang
+        log.error("version %d is left out, the last good one stays: %s", version.number, error)  # noqa: TRY400  # a person's mistake, not ours
+    return None
+
+
 class InForce(Generic[_T]):
     """Something made of the newest published catalogue; `current` never waits.
 
-    A version that cannot be read (it was checked when it was published, but by another version of
-    Haidang) is logged once, and the one before stays.
+    A version that cannot be read is logged once, and the one before stays.
     """
 
     def __init__(
@@ -31,25 +68,11 @@ class InForce(Generic[_T]):
         config: CloudConfig,
         make: Callable[[Catalogue, int], _T],
     ) -> None:
-        """Load what is in force, or the file that the configuration names for a first start."""
+        """Load what is in force, and watch for what comes after it."""
         self._state, self._make, self._centre = state, make, config.centre
         self._stop = threading.Event()
-        self._tried = 0
-        found = self._load()
-        if found is None:
-            if config.catalogue is None:
-                raise CloudConfigError(
-                    f"centre {config.centre!r} has no catalogue in force: run "
-                    "`haidang catalog apply`, or name one under `catalogue` for a first start"
-                )
-            catalogue = load(Path(config.catalogue))
-            if catalogue.centre.id != config.centre:
-                raise CloudConfigError(
-                    f"the catalogue is of centre {catalogue.centre.id!r}, "
-                    f"the configuration of {config.centre!r}"
-                )
-            found = make(catalogue, 0)
-        self._current = found
+        self._tried = versions.newest_number(state, config.centre)
+        self._current = in_force_now(state, config, make)
         self._thread = threading.Thread(target=self._watch, name="catalogue", daemon=True)
         self._thread.start()
 
@@ -57,27 +80,24 @@ class InForce(Generic[_T]):
         """What is in force now."""
         return self._current
 
-    def _load(self) -> _T | None:
-        version = versions.newest(self._state, self._centre)
-        if version is None:
-            return None
-        self._tried = version.number
-        return self._make(load_texts(version.texts), version.number)
-
     def _watch(self) -> None:
         while not self._stop.wait(POLL_S):
             try:
-                if versions.newest_number(self._state, self._centre) <= self._tried:
-                    continue
-                fresh = self._load()
+                self._look()
             except StateUnavailableError as error:
                 log.warning("the catalogue cannot be looked up: %s", error)
-            except CatalogueRefusedError as error:
-                log.error("version %d is left out, the last good one stays: %s", self._tried, error)  # noqa: TRY400  # a person's mistake, not ours
-            else:
-                if fresh is not None:
-                    log.info("catalogue version %d is in force", self._tried)
-                    self._current = fresh
+
+    def _look(self) -> None:
+        if versions.newest_number(self._state, self._centre) <= self._tried:
+            return
+        version = versions.newest(self._state, self._centre)
+        if version is None:
+            return
+        self._tried = version.number
+        catalogue = _read(version)
+        if catalogue is not None:
+            self._current = self._make(catalogue, version.number)
+            log.info("catalogue version %d is in force", version.number)
 
     def close(self) -> None:
         """Stop watching."""

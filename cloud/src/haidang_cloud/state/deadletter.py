@@ -94,14 +94,18 @@ def find(
     reason: str | None = None,
     number: int | None = None,
     replayed: bool = False,
+    payloads: bool = True,
     limit: int = 1000,
     after: int = 0,
 ) -> list[Kept]:
     """Letters of a centre behind the number `after`, oldest first.
 
-    Those replayed only when asked for.
+    Those replayed only when asked for. Without `payloads` they are empty: there may be 1000 of
+    256 KiB.
     """
-    wanted = sa.select(dead_letter).where(dead_letter.c.centre == centre, dead_letter.c.id > after)
+    left_out = ("centre", "sha256") if payloads else ("centre", "sha256", "payload")
+    columns = [column for column in dead_letter.c if column.name not in left_out]
+    wanted = sa.select(*columns).where(dead_letter.c.centre == centre, dead_letter.c.id > after)
     if reason is not None:
         wanted = wanted.where(dead_letter.c.reason == reason)
     if number is not None:
@@ -110,13 +114,11 @@ def find(
         wanted = wanted.where(dead_letter.c.replayed_ns.is_(None))
     with state.read() as connection:
         rows = connection.execute(wanted.order_by(dead_letter.c.id).limit(limit)).mappings().all()
-    left_out = ("centre", "sha256")
-    return [Kept(**{k: v for k, v in row.items() if k not in left_out}) for row in rows]
+    return [Kept(**{"payload": b"", **row}) for row in rows]
 
 
-def mark_replayed(state: State, number: int, now_ns: int) -> None:
+def mark_replayed(connection: sa.Connection, number: int, now_ns: int) -> None:
     """A letter was taken after all."""
-    with state.write() as connection:
-        connection.execute(
-            dead_letter.update().where(dead_letter.c.id == number).values(replayed_ns=now_ns)
-        )
+    connection.execute(
+        dead_letter.update().where(dead_letter.c.id == number).values(replayed_ns=now_ns)
+    )
