@@ -138,7 +138,7 @@ class Series(Struct, frozen=True, kw_only=True):
     """A query drawn; its series are named by `by`'s values joined with a blank, or by `name`."""
 
     query: Query
-    name: str = ""
+    name: Text | None = None
 
 
 class Word(Struct, frozen=True, kw_only=True):

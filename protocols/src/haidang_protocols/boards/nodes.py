@@ -177,7 +177,7 @@ def _stat(
         title=title,
         about=today if span is Span.TODAY else lately,
         kind=PanelKind.STAT,
-        series=(Series(query=query, name=title.vi),),
+        series=(Series(query=query, name=title),),
         unit=unit,
         limits=limits,
         span=span,

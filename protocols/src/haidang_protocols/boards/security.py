@@ -151,7 +151,7 @@ def _today(key: str, vi: str, en: str, query: Query) -> Panel:
             en="Counted as they begin, since midnight at the centre.",
         ),
         kind=PanelKind.STAT,
-        series=(Series(query=query, name=vi),),
+        series=(Series(query=query, name=Text(vi=vi, en=en)),),
         span=Span.TODAY,
         empty=_NONE,
         height=4,
@@ -259,7 +259,7 @@ def _crossings(seen: Reach) -> Section:
     ways = tuple(
         Series(
             query=_count(line, Where(key="direction", value=way.value), stepped=True),
-            name=way.text.vi,
+            name=way.text,
         )
         for way in words.DIRECTIONS
     )
