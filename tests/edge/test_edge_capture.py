@@ -107,9 +107,9 @@ def test_a_tall_picture_is_letterboxed_at_its_side(tmp_path: Path) -> None:
 def test_the_gates_grey_is_small_and_shows_the_scene(clip: Path) -> None:
     with open_source(str(clip), width=64, height=48) as source:
         luma = next(source.frames()).luma
-    assert luma.shape == (180, 320)
+    assert luma.shape == (45, 80)
     assert luma.dtype == np.uint8
-    assert int(luma[90, 20]) > int(luma[90, 200]) + 100
+    assert int(luma[22, 5]) > int(luma[22, 50]) + 100
 
 
 @pytest.mark.parametrize(("fps", "expected"), [(5, 13), (10, 25), (2, 5), (60, 25), (None, 25)])
@@ -168,7 +168,7 @@ def test_a_photograph_is_a_clip_of_one_picture(tmp_path: Path) -> None:
     with open_source(str(photograph), width=64, height=48) as source:
         (frame,) = source.frames()
     assert np.array_equal(frame.picture(), walking(3))
-    assert frame.luma.shape == (180, 320)
+    assert frame.luma.shape == (45, 80)
 
 
 def test_a_broken_packet_is_passed_over(tmp_path: Path, clip: Path) -> None:

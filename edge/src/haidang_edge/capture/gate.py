@@ -19,7 +19,7 @@ class GateSettings:
     """
 
     level: int = 12
-    share: float = 0.001
+    share: float = 0.002
     hold_s: float = 1.0
     alive_look_s: float = 0.6
     idle_look_s: float = 10.0
