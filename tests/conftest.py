@@ -35,6 +35,12 @@ def mosquitto_program() -> Path:
     return _need(find.program("mosquitto"), "mosquitto is not installed (apt install mosquitto)")
 
 
+@pytest.fixture(scope="session")
+def compose_parser() -> Path:
+    """The parser of docker compose."""
+    return _need(find.program("compose-go"), "compose-go is not there and could not be built")
+
+
 @pytest.fixture
 def broker(mosquitto_program: Path, tmp_path: Path) -> Iterator[start.Server]:
     """A plain broker on loopback."""

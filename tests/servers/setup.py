@@ -124,6 +124,12 @@ NEEDS = (
         "time series and board tests on a real InfluxDB",
     ),
     Need(
+        "compose-go",
+        lambda: find.program("compose-go"),
+        lambda: _built("compose-go", ("go",)),
+        "the compose files' check by the parser of docker compose",
+    ),
+    Need(
         "test data",
         find.data,
         lambda: "set HAIDANG_TEST_DATA to the folder with models, video, images and coco",

@@ -47,19 +47,27 @@ BIN = Path(sys.executable).parent
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.name)
-def test_docker_understands_the_file(path: Path) -> None:
-    if subprocess.run(
-        ["docker", "compose", "version"], capture_output=True, check=False
-    ).returncode:
-        pytest.skip("docker has no compose here")
+def test_the_parser_of_docker_compose_takes_the_file(path: Path, compose_parser: Path) -> None:
     told = subprocess.run(
-        ["docker", "compose", "-f", str(path), "config", "-q"],
+        [compose_parser, str(path)],
         env={**os.environ, **GIVEN},
         capture_output=True,
         text=True,
         check=False,
     )
     assert told.returncode == 0, told.stderr
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.name)
+def test_a_variable_that_is_not_set_is_told_by_its_name(path: Path, compose_parser: Path) -> None:
+    given = {**os.environ, **GIVEN}
+    missing = "HAIDANG_CENTRE"
+    given.pop(missing)
+    told = subprocess.run(
+        [compose_parser, str(path)], env=given, capture_output=True, text=True, check=False
+    )
+    assert told.returncode != 0
+    assert missing in told.stderr
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.name)
