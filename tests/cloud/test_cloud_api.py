@@ -25,6 +25,9 @@ from haidang_cloud.api import Parts, Ruling, make_app
 from haidang_cloud.blobs import Blobs
 from haidang_cloud.cases import CaseDesk
 from haidang_cloud.ingest import Directory
+from haidang_cloud.ingest.replay import replay
+from haidang_cloud.ingest.writer import Stores
+from haidang_cloud.lake import Archive
 from haidang_cloud.people import Accounts, audit
 from haidang_cloud.state import State, deadletter, nodes, outbox
 from haidang_cloud.state.deadletter import Letter
@@ -32,6 +35,7 @@ from haidang_cloud.state.outbox import Alarm
 from haidang_cloud.timeseries import SqliteSeries
 from haidang_cloud.timeseries.base import private_bucket
 from haidang_cloud.timeseries.lines import lines_of_heartbeat
+from haidang_protocols.wire import topics
 from haidang_protocols.wire.messages import (
     Birth,
     CameraBirth,
@@ -40,6 +44,7 @@ from haidang_protocols.wire.messages import (
     ClockState,
     Heartbeat,
 )
+from haidang_protocols.wire.topics import NodeLeaf
 from servers.start import free_port, wait_until
 
 CATALOGUE = province()
@@ -106,16 +111,29 @@ def parts(state: State, tmp_path: Path) -> Iterator[Parts]:
     with state.write() as connection:
         accounts.synchronise(connection, CATALOGUE, 1)
     ruling = Ruling(CATALOGUE, 0)
+    blobs = Blobs(tmp_path / "blobs", state, centre="tinh")
+    archive = Archive(tmp_path / "archive", worker="api")
+    stores = Stores(
+        centre="tinh",
+        state=state,
+        series=series,
+        archive=archive,
+        blobs=blobs,
+        keep_pictures_ns=SECOND_NS,
+    )
+    directory = Directory(CATALOGUE, 0)
     yield Parts(
         centre="tinh",
         origin=ORIGIN,
         state=state,
         series=series,
         accounts=accounts,
-        blobs=Blobs(tmp_path / "blobs", state, centre="tinh"),
+        blobs=blobs,
         ruling=lambda: ruling,
+        replay=lambda letter, by: next(replay(stores, directory, [letter], by=by)),
         now_ns=lambda: T,
     )
+    archive.close()
     series.close()
 
 
@@ -447,6 +465,37 @@ def test_dead_letters_audit_and_catalogue(api: Served) -> None:
     assert (told["centre"], told["number"], told["cameras"]) == ("tinh", 0, 2)
 
 
+def test_a_dead_letter_is_judged_again_in_a_name(api: Served) -> None:
+    def letter(camera: str, seq: int) -> Letter:
+        return Letter(
+            centre="tinh",
+            topic=topics.node_topic("tinh", "cong", "cong-1", NodeLeaf.RECORDS),
+            reason="unknown_camera",
+            message="m",
+            payload=payload_of(alarm_of(f"e{seq}", T, camera=camera)),
+            at_ns=T,
+            node="cong-1",
+            spool=SPOOL,
+            seq=seq,
+        )
+
+    # the first one's camera is in the catalogue by now
+    deadletter.keep(api.parts.state, [letter("cong-dong", 1), letter("cong-xa", 2)])
+    admin = api.admin()
+    first, second = admin.get("/api/v1/deadletters").json()["letters"]
+    done = admin.post(f"/api/v1/deadletters/{first['id']}/replay").json()
+    assert done == {"id": first["id"], "taken": True, "why": ""}
+    assert api.parts.series.count(private_bucket("tinh"), "event", "rule") == 1
+    done = admin.post(f"/api/v1/deadletters/{second['id']}/replay").json()
+    assert (done["taken"], "cong-xa" in done["why"]) == (False, True)
+    left = admin.get("/api/v1/deadletters").json()["letters"]
+    assert [one["id"] for one in left] == [second["id"]]
+    line = audit.newest(api.parts.state, "tinh", limit=1)[0]
+    assert (line.actor, line.action) == ("lan", "deadletter.replay")
+    problem(admin.post("/api/v1/deadletters/99/replay"), 404, "unknown")
+    problem(api.token("an").post(f"/api/v1/deadletters/{first['id']}/replay"), 403, "forbidden")
+
+
 def test_health_needs_no_log_in(api: Served) -> None:
     client = api.client()
     for path in ("/healthz", "/readyz"):
@@ -469,6 +518,7 @@ CLOSED = [
     ("GET", "/api/v1/cases/x/snapshot"),
     ("GET", "/api/v1/nodes"),
     ("GET", "/api/v1/deadletters"),
+    ("POST", "/api/v1/deadletters/1/replay"),
     ("GET", "/api/v1/audit"),
     ("GET", "/api/v1/catalogue"),
 ]

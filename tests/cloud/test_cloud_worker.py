@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -15,7 +16,9 @@ from argon2 import PasswordHasher
 from fakes.province import SECOND_NS, SPOOL, TEXT, alarm_of, payload_of, province
 from fakes.staff import Staff
 from haidang_cloud.blobs import Blobs
+from haidang_cloud.broker import BrokerSettings, reach
 from haidang_cloud.cases import CaseShelf
+from haidang_cloud.errors import CloudConfigError
 from haidang_cloud.lake import Archive, Lake
 from haidang_cloud.lake.archive import Header, frame
 from haidang_cloud.people import Accounts, audit
@@ -32,6 +35,7 @@ from haidang_protocols.wire.messages import AnswerKind, CaseState
 from haidang_protocols.wire.records import encode_batch
 from haidang_protocols.wire.topics import NodeLeaf
 from servers import start
+from servers.secure import secure_broker
 from servers.start import wait_until
 
 pytestmark = pytest.mark.broker
@@ -41,8 +45,16 @@ HAIDANG = Path(sys.executable).parent / "haidang"
 class Centre:
     """A centre's configuration on disk, its people, and its worker processes."""
 
-    def __init__(self, folder: Path, state_url: str, broker_port: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        state_url: str,
+        broker_port: int,
+        *,
+        certificates: dict[str, str] | None = None,
+    ) -> None:
         self.folder, self.port = folder, broker_port
+        way: dict[str, object] = {"plain": True} if certificates is None else {**certificates}
         self.config = folder / "centre.yaml"
         (folder / "tinh.yaml").write_text(TEXT)
         self.config.write_text(
@@ -55,7 +67,7 @@ class Centre:
                     "blobs": "blobs",
                     "catalogue": "tinh.yaml",
                     "audit_head": "audit.head",
-                    "broker": {"port": broker_port, "plain": True},
+                    "broker": {"port": broker_port, **way},
                 }
             )
         )
@@ -85,8 +97,12 @@ class Centre:
         wait_until(lambda: log.read_text().count("is up") > before, what=f"worker {name}")
         return process
 
-    def listen(self, who: str = "an", scope: str = "phuong-1") -> Staff:
-        found = Staff(self.port, centre="tinh", scope=scope, token=self.tokens[who])
+    def listen(
+        self, who: str = "an", scope: str = "phuong-1", *, settings: BrokerSettings | None = None
+    ) -> Staff:
+        found = Staff(
+            self.port, centre="tinh", scope=scope, token=self.tokens[who], settings=settings
+        )
         self.staff.append(found)
         return found
 
@@ -205,6 +221,63 @@ def test_a_broker_that_restarts_is_found_again_and_hears_what_it_missed(
     guard.wait_for(case, CaseState.RAISED)
     guard.answer(case, AnswerKind.ACKNOWLEDGED, at=1)
     guard.wait_for(case, CaseState.ACKNOWLEDGED)
+
+
+def test_over_tls_answers_wait_for_the_worker_that_the_certificate_names(
+    tmp_path: Path, mosquitto_program: Path
+) -> None:
+    broker = secure_broker(mosquitto_program, tmp_path / "broker", province())
+    broker.start()
+    files = {"ca": str(broker.ca), "cert": "{process}.crt", "key": "{process}.key"}
+    centre = Centre(
+        tmp_path, f"sqlite:///{tmp_path / 'state.sqlite'}", broker.port, certificates=files
+    )
+    for end_of_name in ("crt", "key"):
+        source = broker.folder / "clients" / f"tinh.worker.1.{end_of_name}"
+        (tmp_path / f"worker.1.{end_of_name}").symlink_to(source)
+    name = "tinh.staff.phuong-1.guard"
+    settings = BrokerSettings(
+        host="127.0.0.1",
+        port=broker.port,
+        ca=broker.ca,
+        cert=broker.cert(name),
+        key=broker.key(name),
+    )
+    guard = centre.listen(settings=settings)
+    worker = centre.worker("1")
+    case = centre.alarm(1)
+    guard.wait_for(case, CaseState.RAISED)
+    worker.kill()
+    worker.wait()
+    guard.answer(case, AnswerKind.ACKNOWLEDGED, at=1)
+    centre.worker("1")
+    assert guard.wait_for(case, CaseState.ACKNOWLEDGED).by == "an"
+    centre.close()
+    broker.stop()
+
+
+def test_what_is_in_the_way_to_a_broker_is_told(tmp_path: Path, mosquitto_program: Path) -> None:
+    broker = secure_broker(mosquitto_program, tmp_path / "broker", province())
+    broker.start()
+    own = BrokerSettings(
+        host="127.0.0.1",
+        port=broker.port,
+        ca=broker.ca,
+        cert=broker.cert("tinh.worker.1"),
+        key=broker.key("tinh.worker.1"),
+    )
+    reach(own)
+    other = secure_broker(mosquitto_program, tmp_path / "other", province())
+    foreign = replace(own, cert=other.cert("tinh.worker.1"), key=other.key("tinh.worker.1"))
+    with pytest.raises(CloudConfigError, match=f"broker 127.0.0.1:{broker.port}: .*unknown ca"):
+        reach(foreign)
+    with pytest.raises(CloudConfigError, match="certificate verify failed"):
+        reach(replace(own, ca=other.ca))
+    with pytest.raises(CloudConfigError, match="certificate files"):
+        reach(replace(own, key=tmp_path / "none"))
+    broker.stop()
+    with pytest.raises(CloudConfigError, match="refused"):
+        reach(own)
 
 
 @pytest.mark.postgres

@@ -6,19 +6,29 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from haidang_cloud.broker.connection import BrokerSettings, secure
 from haidang_protocols.wire import messages, topics
 from haidang_protocols.wire.messages import AnswerKind, CaseAnswer, CaseMessage, CaseState
 from servers.start import wait_until
 
 
 class Staff:
-    """Listens to one scope on a plain broker; "+" is the whole centre."""
+    """Listens to one scope; "+" is the whole centre."""
 
-    def __init__(self, port: int, *, centre: str, scope: str, token: str = "") -> None:
+    def __init__(
+        self,
+        port: int,
+        *,
+        centre: str,
+        scope: str,
+        token: str = "",
+        settings: BrokerSettings | None = None,
+    ) -> None:
         self.centre, self.scope, self.token = centre, scope, token
         self.heard: list[CaseMessage] = []
         self._ready = threading.Event()
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
+        secure(self._client, settings or BrokerSettings(host="127.0.0.1", port=port, plain=True))
         self._client.on_connect = self._connected
         self._client.on_subscribe = lambda *_: self._ready.set()
         self._client.on_message = self._message

@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
 from haidang_cloud.api.parts import Parts, PartsOf
 from haidang_cloud.api.times import utc, utc_or_none
 from haidang_cloud.api.who import WhoAsks
-from haidang_cloud.errors import StoreMisconfiguredError, StoreUnavailableError
+from haidang_cloud.errors import RefusedError, StoreMisconfiguredError, StoreUnavailableError
 from haidang_cloud.people import audit
 from haidang_cloud.state import deadletter, nodes, versions
 from haidang_cloud.state.nodes import Born
@@ -85,6 +85,14 @@ class LetterPage(BaseModel):
 
     letters: list[LetterShown]
     next: int | None
+
+
+class LetterReplayed(BaseModel):
+    """What became of a letter; `why` says what is still refused."""
+
+    id: int
+    taken: bool
+    why: str = Field(examples=["camera 'gate-9' is not in the catalogue"])
 
 
 class AuditLine(BaseModel):
@@ -222,6 +230,19 @@ def dead_letters(
         for one in found[:limit]
     ]
     return LetterPage(letters=letters, next=letters[-1].id if len(found) > limit else None)
+
+
+@router.post("/api/v1/deadletters/{number}/replay", tags=["centre"])
+def replay_dead_letter(
+    parts: PartsOf, who: WhoAsks, number: Annotated[int, Path(ge=1, le=2**62)]
+) -> LetterReplayed:
+    """Judge a letter again, by the catalogue in force (right deadletter.replay)."""
+    who.demand(Right.DEADLETTER_REPLAY)
+    found = deadletter.find(parts.state, parts.centre, number=number, replayed=True)
+    if not found:
+        raise RefusedError("unknown", f"there is no dead letter {number}")
+    done = parts.replay(found[0], who.person.login)
+    return LetterReplayed(id=number, taken=done.taken, why=done.why)
 
 
 @router.get("/api/v1/audit", tags=["centre"])

@@ -9,8 +9,10 @@ from fastapi import Depends, Request
 
 from haidang_cloud.blobs import Blobs
 from haidang_cloud.cases import CaseDesk, CaseShelf
+from haidang_cloud.ingest.replay import Replayed
 from haidang_cloud.people import Accounts, Rights, Throttle
 from haidang_cloud.state.database import State
+from haidang_cloud.state.deadletter import Kept
 from haidang_cloud.timeseries import TimeSeries
 from haidang_protocols.catalogue import Catalogue
 
@@ -31,6 +33,7 @@ class Parts:
     Attributes:
         origin: the API's address as people type it; decides on the cookie and on CSRF.
         ruling: gives the catalogue in force; it may change at any time.
+        replay: judges a dead letter again, in somebody's name.
     """
 
     centre: str
@@ -40,6 +43,7 @@ class Parts:
     accounts: Accounts
     blobs: Blobs
     ruling: Callable[[], Ruling]
+    replay: Callable[[Kept, str], Replayed]
     now_ns: Callable[[], int] = time.time_ns
     throttle: Throttle = field(default_factory=Throttle)
 

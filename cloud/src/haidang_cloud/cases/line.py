@@ -70,7 +70,7 @@ class CaseLine:
         self.counts = {"alarms": 0, "told": 0, "answers": 0, "refused": 0}
         self._connection = Connection(
             settings.broker,
-            client_id=f"worker-{settings.name}",
+            client_id=f"{settings.centre}.worker.{settings.name}",
             on_up=self._up,
             on_message=lambda *message: self._inbox.put(_Message(*message)),
             on_published=self._published,

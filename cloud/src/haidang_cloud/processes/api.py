@@ -1,17 +1,24 @@
 """`haidang cloud serve api`: the HTTP API of one centre."""
 
 import logging
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
 
 from haidang_cloud.api import Parts, Ruling, make_app
 from haidang_cloud.blobs import Blobs
+from haidang_cloud.ingest import Directory
+from haidang_cloud.ingest.replay import Replayed, replay
 from haidang_cloud.people import Accounts
 from haidang_cloud.processes import running
 from haidang_cloud.processes.catalogue import InForce
-from haidang_cloud.processes.config import load_config, series_of, state_of
+from haidang_cloud.processes.config import CloudConfig, load_config, series_of, state_of
+from haidang_cloud.processes.deadletter import stores_of
 from haidang_cloud.processes.first import first_link
+from haidang_cloud.state.database import State
+from haidang_cloud.state.deadletter import Kept
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +41,7 @@ def run(config_path: Path, *, verbose: bool = False) -> int:
         accounts=accounts,
         blobs=Blobs(Path(config.blobs), state, centre=config.centre),
         ruling=in_force.current,
+        replay=_replaying(config, state, in_force),
     )
     link = first_link(config, accounts, in_force.current().catalogue)
     if link is not None:
@@ -59,3 +67,19 @@ def run(config_path: Path, *, verbose: bool = False) -> int:
         series.close()
         state.close()
     return 0
+
+
+def _replaying(
+    config: CloudConfig, state: State, in_force: InForce[Ruling]
+) -> Callable[[Kept, str], Replayed]:
+    """Replays one letter at a time: an archive has one writer."""
+    one_by_one = threading.Lock()
+
+    def run(letter: Kept, by: str) -> Replayed:
+        ruling = in_force.current()
+        directory = Directory(ruling.catalogue, ruling.number)
+        with one_by_one, stores_of(config, state) as stores:
+            (done,) = replay(stores, directory, [letter], by=by)
+        return done
+
+    return run

@@ -12,7 +12,7 @@ from pathlib import Path
 from haidang_cloud.broker import reach
 from haidang_cloud.errors import CloudConfigError, LakeError
 from haidang_cloud.people import Accounts
-from haidang_cloud.processes.catalogue import InForce
+from haidang_cloud.processes.catalogue import in_force_now
 from haidang_cloud.processes.config import (
     CloudConfig,
     broker_of,
@@ -71,9 +71,7 @@ def _check(what: str, look: Callable[[], str]) -> bool:
 
 
 def _catalogue(config: CloudConfig, state: State, found: list[Catalogue]) -> str:
-    in_force = InForce(state, config, lambda catalogue, number: (catalogue, number))
-    in_force.close()
-    catalogue, number = in_force.current()
+    catalogue, number = in_force_now(state, config, lambda catalogue, number: (catalogue, number))
     found.append(catalogue)
     if number:
         version = versions.newest(state, config.centre)
