@@ -68,7 +68,7 @@ class Account:
 
     settled: int = 0
     stored: int = 0
-    in_gaps: int = 0
+    in_gaps: frozenset[int] = frozenset()
     redelivered: int = 0
     lost: list[int] = field(default_factory=list)
     doubled: list[int] = field(default_factory=list)
@@ -93,9 +93,13 @@ class Account:
         }
         return {name: found[:20] for name, found in lists.items() if found}
 
+    def gaps_of(self, notes: "Notes", cls: RecordClass) -> int:
+        """How many records of a class a gap record names."""
+        return sum(notes.made[seq].cls is cls for seq in self.in_gaps if seq in notes.made)
+
     def __str__(self) -> str:
         return (
-            f"{self.settled} settled, {self.stored} stored, {self.in_gaps} in gaps, "
+            f"{self.settled} settled, {self.stored} stored, {len(self.in_gaps)} in gaps, "
             f"{self.redelivered} came more than once, {len(self.lost)} lost"
         )
 
@@ -117,7 +121,7 @@ def account(
     rows = [row for row in lake.rows() if row.node == node]
     found = Account(settled=len(notes.settled))
     _records(found, notes, rows, _ledger(state, config.centre, node))
-    _pictures(found, notes, rows, state, Path(config.blobs))
+    _pictures(found, notes, state, Path(config.blobs))
     _series(found, rows, series, config.centre, catalogue)
     _outbox(found, rows, state, node)
     letters = [x for x in deadletter.find(state, config.centre) if x.node == node]
@@ -138,7 +142,7 @@ def _records(found: Account, notes: Notes, rows: list[Row], stored: SeqSet) -> N
     in_gaps = _in_gaps(rows)
     pictures = {s for s, note in notes.made.items() if note.cls is RecordClass.SNAPSHOT}
     found.stored = len(times)
-    found.in_gaps = len(in_gaps)
+    found.in_gaps = frozenset(in_gaps)
     found.doubled = [seq for seq, count in times.items() if count > 1]
     for seq in sorted(notes.settled):
         there = seq in times or (seq in pictures and seq in stored)
@@ -173,13 +177,12 @@ def _same(made: str, came: str) -> bool:
     return encode_record(msgspec.structs.replace(got, t=given.t, synced=False)) == made.encode()
 
 
-def _pictures(found: Account, notes: Notes, rows: list[Row], state: State, folder: Path) -> None:
+def _pictures(found: Account, notes: Notes, state: State, folder: Path) -> None:
     """Every settled picture that no gap names has its row and its file, byte for byte."""
     with state.read() as connection:
         kept = set(connection.execute(sa.select(blob.c.sha256)).scalars())
-    in_gaps = _in_gaps(rows)
     for seq, note in notes.made.items():
-        if note.cls is RecordClass.SNAPSHOT and seq in notes.settled and seq not in in_gaps:
+        if note.cls is RecordClass.SNAPSHOT and seq in notes.settled and seq not in found.in_gaps:
             path = folder / note.sha256[:2] / note.sha256
             there = note.sha256 in kept and path.is_file()
             if not there or hashlib.sha256(path.read_bytes()).hexdigest() != note.sha256:

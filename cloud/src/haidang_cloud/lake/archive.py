@@ -76,12 +76,13 @@ class SystemArchiveFiles:
         """See `ArchiveFiles`."""
         path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o640)
-        fcntl.flock(fd, fcntl.LOCK_SH)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+            fcntl.flock(fd, fcntl.LOCK_SH)
+            _sync_folder(path.parent)
+        except OSError:
+            os.close(fd)
+            path.unlink(missing_ok=True)
+            raise
         return fd
 
     def append(self, fd: int, data: bytes) -> None:
@@ -100,6 +101,14 @@ class SystemArchiveFiles:
 
     def close(self, fd: int) -> None:
         """See `ArchiveFiles`."""
+        os.close(fd)
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
         os.close(fd)
 
 
@@ -141,7 +150,6 @@ class Archive:
             try:
                 self._append(b"".join(frames))
             except OSError as error:
-                self._abandon()
                 raise LakeError(f"archive {self._folder}: {error.strerror or error}") from error
 
     def _append(self, data: bytes) -> None:
@@ -152,12 +160,25 @@ class Archive:
             self._fd, self._size = self._files.create(self._folder / name), 0
         try:
             self._files.append(self._fd, data)
+        except OSError:
+            # the file serves again when there is room; only a half-written frame must go, since it
+            # would hide what comes after it
+            self._cut_back(self._fd)
+            raise
+        try:
             self._files.sync(self._fd)
         except OSError:
-            # a half-written frame would hide what comes after it
-            self._files.truncate(self._fd, self._size)
+            # what the kernel could not write it may have forgotten: nothing more goes in here
+            self._cut_back(self._fd)
+            self._abandon()
             raise
         self._size += len(data)
+
+    def _cut_back(self, fd: int) -> None:
+        try:
+            self._files.truncate(fd, self._size)
+        except OSError:
+            self._abandon()
 
     def _abandon(self) -> None:
         if self._fd is not None:
