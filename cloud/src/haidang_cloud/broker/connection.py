@@ -25,6 +25,7 @@ from haidang_cloud.errors import CloudConfigError
 log = logging.getLogger(__name__)
 
 RECONNECT_MAX_S = 5.0
+OBJECTION_S = 0.5
 READS_PER_TURN = 256
 
 
@@ -71,10 +72,20 @@ def reach(settings: BrokerSettings, *, timeout_s: float = 5.0) -> None:
     try:
         with socket.create_connection((settings.host, settings.port), timeout_s) as plain:
             if context is not None:
-                with context.wrap_socket(plain, server_hostname=settings.host):
-                    pass
+                with context.wrap_socket(plain, server_hostname=settings.host) as secured:
+                    _await_objection(secured)
     except OSError as error:
         raise CloudConfigError(f"{where}: {error}") from error
+
+
+def _await_objection(secured: ssl.SSLSocket) -> None:
+    """With TLS 1.3 a server looks at our certificate when our side is already done."""
+    secured.settimeout(OBJECTION_S)
+    try:
+        if not secured.recv(1):
+            raise OSError("it closed the connection on our certificate")
+    except TimeoutError:
+        return  # it waits for us to log in
 
 
 class Connection:
