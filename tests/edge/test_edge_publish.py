@@ -425,3 +425,21 @@ def test_an_observation_is_no_event(node: Node, centre: Centre) -> None:
     node.spool.append(RecordClass.OBSERVATION, encode_record(record))
     until(lambda: node.spool.depth() == 0 and centre.records, "stored")
     assert list(centre.records.values()) == [record]
+
+
+def test_more_holes_than_a_watermark_names_do_not_stop_the_line(
+    broker: start.Server, centre: Centre, tmp_path: Path
+) -> None:
+    """Higher classes overtake lower ones: every second record of this backlog stays behind."""
+    spool = Spool(SpoolSettings(folder=tmp_path / "spool"))
+    last = 0
+    for n in range(800):
+        cls = (RecordClass.EVENT, RecordClass.OBSERVATION)[n % 2]
+        last = spool.append(cls, encode_record(event()))
+    spool.wait(last)
+    spool.close()
+    pace = Pace(window=200, stall_s=0.4, stall_max_s=1.0, backlog_per_s=5000.0)
+    node = Node(tmp_path / "spool", broker.port, pace=pace)
+    until(lambda: node.spool.depth() == 0, "spool empty", 30)
+    assert set(centre.records) == set(range(1, last + 1))
+    node.stop()

@@ -274,10 +274,18 @@ class Publisher:
             self._spool.give_up(SeqSet([(seq, seq)]), cls, reason="unreadable")
             del self._window.sent[seq]
         self._send_again()
+        self._fill_holes(now_s)
         for cls in BATCHED:
             if not self._send_class(cls, now_s):
                 return
         self._send_snapshots()
+
+    def _fill_holes(self, now_s: float) -> None:
+        upto = self._window.behind()
+        if upto:
+            for cls in BATCHED:
+                self._send_class(cls, now_s, upto=upto)
+            self._send_snapshots(upto=upto)
 
     def _send_again(self) -> None:
         due = [seq for seq in self._window.due() if self._session.queued() < QUEUE_MAX]
@@ -302,15 +310,19 @@ class Publisher:
                     for entry in alone:
                         self._publish_batches([entry])
 
-    def _send_class(self, cls: RecordClass, now_s: float) -> bool:
-        """Send new records of a class; False when the window or the client's queue is full."""
+    def _send_class(self, cls: RecordClass, now_s: float, *, upto: int = 0) -> bool:
+        """Send new records of a class; False when the window or the client's queue is full.
+
+        With `upto` those up to there find room whatever the window holds.
+        """
         while True:
-            # an alarm finds room though everything else waits for a centre that stores nothing
-            room = self._window.room() + (ALARM_ROOM if cls is RecordClass.ALARM else 0)
+            room = 50 if upto else self._room(cls)
             if not room or self._session.queued() >= QUEUE_MAX:
                 return False
             after = self._after.get(cls, 0)
             entries = self._spool.read(cls, after=after, limit=min(50, room))
+            if upto:
+                entries = [entry for entry in entries if entry.seq <= upto]
             if not entries:
                 return True
             fresh = self._allowed(cls, entries, now_s)
@@ -319,6 +331,10 @@ class Publisher:
                 self._after[cls] = fresh[sent - 1].seq
             if sent < len(entries):
                 return True
+
+    def _room(self, cls: RecordClass) -> int:
+        """An alarm finds room though everything else waits for a centre that stores nothing."""
+        return self._window.room() + (ALARM_ROOM if cls is RecordClass.ALARM else 0)
 
     def _allowed(self, cls: RecordClass, entries: list[Entry], now_s: float) -> list[Entry]:
         """The entries that may go now: backlog by the bucket, half-full batches after a while."""
@@ -360,11 +376,11 @@ class Publisher:
                 self._window.take(seq, classes[seq], now_s, message)
         return len(ready)
 
-    def _send_snapshots(self) -> None:
+    def _send_snapshots(self, *, upto: int = 0) -> None:
         after = self._after.get(RecordClass.SNAPSHOT, 0)
-        while self._window.room() and self._session.queued() < QUEUE_MAX // 4:
+        while (upto or self._window.room()) and self._session.queued() < QUEUE_MAX // 4:
             entries = self._spool.read(RecordClass.SNAPSHOT, after=after, limit=1)
-            if not entries:
+            if not entries or (upto and entries[0].seq > upto):
                 return
             self._publish_snapshots(entries)
             after = self._after[RecordClass.SNAPSHOT] = entries[-1].seq

@@ -12,6 +12,11 @@ from haidang_edge.publish.settings import Pace
 from haidang_protocols.wire.records import RecordClass
 from haidang_protocols.wire.seqset import SeqSet
 
+HOLES_MAX = 48
+"""A watermark names 64 holes and ends there: what is stored beyond stays in the window unnamed."""
+
+HOLES_STEP = 500
+
 
 @dataclass(slots=True)
 class Sent:
@@ -34,6 +39,7 @@ class Window:
     _stall_s: float = 0.0
     _news_s: float = 0.0
     _highest: int = 0
+    _holes: int = 0
     _stored_sent_s: float = 0.0
 
     def size(self) -> int:
@@ -61,7 +67,9 @@ class Window:
 
     def stored(self, done: SeqSet, now_s: float) -> int:
         """The watermark moved: forget what is stored. Returns how many that were."""
-        self._highest = max(self._highest, done.highest())
+        if done.highest() >= self._highest:
+            self._highest = done.highest()
+            self._holes = sum(1 for _ in done.missing(1, self._highest)) if self._highest else 0
         gone = [seq for seq in self.sent if seq in done]
         for seq in gone:
             self._stored_sent_s = max(self._stored_sent_s, self.sent.pop(seq).at_s)
@@ -102,6 +110,14 @@ class Window:
     def in_doubt(self) -> bool:
         """Whether all that is under way was sent again and still nothing is stored."""
         return bool(self.sent) and self._stall_s > self.pace.stall_s
+
+    def behind(self) -> int:
+        """Up to where everything must go now, whatever its class; 0 while there are few holes.
+
+        Higher classes overtake lower ones, and each that is overtaken is a hole. When there are too
+        many for a watermark to name, the lowest fill them, or nothing would ever leave the window.
+        """
+        return self._highest + HOLES_STEP if self._holes >= HOLES_MAX else 0
 
     def due(self) -> list[int]:
         """What must be sent again, lowest sequence first."""
