@@ -182,8 +182,8 @@ def link() -> tuple[Asking, Answering]:
     slot = os.memfd_create("test")
     os.ftruncate(slot, 300 * 300 * 3)
     other = os.dup(slot)
-    asking = Asking.take(ours.detach(), slot, width=300, height=300)
-    return asking, Answering.take(theirs.detach(), other, width=300, height=300)
+    asking = Asking(ours.detach(), slot, width=300, height=300)
+    return asking, Answering(theirs.detach(), other, width=300, height=300)
 
 
 def test_a_picture_goes_through_the_slot_and_boxes_come_back() -> None:

@@ -157,7 +157,7 @@ class _Child:
             told = messages.TO_CAMERA.decode(self._connection.recv_bytes())
             if isinstance(told, Attach):
                 fds = recv_handle(self._connection), recv_handle(self._connection)
-                self._fresh_link = Asking.take(*fds, width=told.width, height=told.height)
+                self._fresh_link = Asking(*fds, width=told.width, height=told.height)
             elif isinstance(told, Watch):
                 self._fresh_job = told.job
             elif isinstance(told, Clock):

@@ -75,7 +75,7 @@ class _Server:
             fds = recv_handle(self._connection), recv_handle(self._connection)
         except (EOFError, OSError):
             return False
-        link = Answering.take(*fds, width=told.width, height=told.height)
+        link = Answering(*fds, width=told.width, height=told.height)
         self._selector.register(link.socket, selectors.EVENT_READ, link)
         log.info("camera %s is attached", told.camera)
         return True

@@ -8,6 +8,7 @@ by the time that went by, for objects that move by more than their size between 
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
@@ -48,8 +49,7 @@ class TrackerSettings:
     widen_per_s: float = 0.75
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Track:
+class Track(Struct, frozen=True, kw_only=True, gc=False):
     """One object at one look.
 
     Attributes:
