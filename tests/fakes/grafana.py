@@ -79,6 +79,7 @@ class Grafana:
         self.users = {"admin": User("admin-secret", server_admin=True)}
         self.requests: list[tuple[str, str]] = []
         self.script: dict[tuple[str, str], tuple[int, bytes]] = {}
+        self.prefix = ""
         self._next = 1
         self._lock = threading.Lock()
         stand_in = self
@@ -126,7 +127,7 @@ class Grafana:
     # --- requests -----------------------------------------------------------------------------
 
     def answer(self, verb: str, target: str, headers: Json, raw: bytes) -> tuple[int, bytes]:
-        path, _, words = target.partition("?")
+        path, _, words = target.removeprefix(self.prefix).partition("?")
         self.requests.append((verb, path))
         if (verb, path) in self.script:
             return self.script.pop((verb, path))

@@ -159,7 +159,8 @@ def _states(_panel: Panel) -> Builder:
 
 
 def _table(_panel: Panel) -> Builder:
-    return table.Panel().show_header(True).cell_height(common.TableCellHeight.SM)
+    builder = table.Panel().show_header(True).cell_height(common.TableCellHeight.SM)
+    return builder.align(common.FieldTextAlignment.AUTO)
 
 
 _BUILDERS: Mapping[PanelKind, Callable[[Panel], Builder]] = {

@@ -4,7 +4,6 @@ from typing import Any, Self
 
 from grafana_foundation_sdk.cog import variants
 from grafana_foundation_sdk.cog.builder import Builder
-from grafana_foundation_sdk.cog.runtime import DataqueryConfig
 from grafana_foundation_sdk.models.dashboard import DataSourceRef
 
 DATA_SOURCE_TYPE = "influxdb"
@@ -48,8 +47,3 @@ class InfluxQuery(variants.Dataquery, Builder[variants.Dataquery]):
             alias=data["alias"],
             table=data["resultFormat"] == "table",
         )
-
-
-def variant_config() -> DataqueryConfig:
-    """What tells the SDK to read such queries, as its own modules have it."""
-    return DataqueryConfig(identifier=DATA_SOURCE_TYPE, from_json_hook=InfluxQuery.from_json)

@@ -54,6 +54,8 @@ def _parser(key: tuple[str, ...], command: Command) -> argparse.ArgumentParser:
         description=command.help,
         epilog=f"examples:\n{command.examples}" if command.examples else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        # `--password x` must not pass for `--password-file x`
+        allow_abbrev=False,
     )
     command.configure(parser)
     return parser
