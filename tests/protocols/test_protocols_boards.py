@@ -206,6 +206,16 @@ def test_names_are_the_catalogue_s_and_never_a_neighbour_s() -> None:
     assert len(ranking.values["camera"]) == 2
 
 
+def test_a_large_centre_gets_boards_of_a_sensible_size() -> None:
+    (name, given) = read_texts(MINIMAL).popitem()
+    camera = given[given.index("  - id: gate-east") :]
+    many = given + "".join(camera.replace("gate-east", f"gate-{n}") for n in range(1000))
+    found = boards(load_texts({name: many}))
+    assert len(found[0].filters[0].options) == 1001
+    for board in found:
+        assert len(msgspec.json.encode(board)) < 1_000_000
+
+
 def test_boards_survive_a_wire() -> None:
     raw = msgspec.json.encode(BOARDS)
     assert msgspec.json.decode(raw, type=tuple[Board, ...]) == BOARDS

@@ -305,7 +305,7 @@ def _machine() -> Section:
 
 
 def _cameras(seen: Reach) -> Section:
-    names = reach.camera_words(seen.node_cameras)
+    names = reach.series_words(seen.node_cameras)
     state = _over_time(
         "camera-state",
         Text(vi="Trạng thái camera", en="Camera state"),

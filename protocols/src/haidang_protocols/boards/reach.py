@@ -8,6 +8,9 @@ from haidang_protocols.boards.model import Word
 from haidang_protocols.boards.words import named
 from haidang_protocols.catalogue.model import Camera, Catalogue, LineRule, Node, Scope
 
+SERIES_NAMED_MAX = 200
+"""Every panel over time carries every name; beyond this a board would weigh megabytes."""
+
 
 class Reach(Struct, frozen=True, kw_only=True):
     """A scope with the cameras whose events, and the nodes whose health, are in its bucket."""
@@ -40,6 +43,11 @@ def _scopes_over(catalogue: Catalogue, place: str) -> frozenset[str]:
 def camera_words(cameras: tuple[Camera, ...]) -> tuple[Word, ...]:
     """What cameras are called."""
     return named((camera.id, camera.name) for camera in cameras)
+
+
+def series_words(cameras: tuple[Camera, ...]) -> tuple[Word, ...]:
+    """What a series of each camera is called; their ids where there are too many to name."""
+    return camera_words(cameras) if len(cameras) <= SERIES_NAMED_MAX else ()
 
 
 def zone_words(cameras: tuple[Camera, ...]) -> tuple[Word, ...]:

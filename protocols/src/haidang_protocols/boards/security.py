@@ -230,7 +230,7 @@ def _events(seen: Reach) -> Section:
             "events-by-camera",
             Text(vi="Sự kiện theo camera", en="Events by camera"),
             _count(by=("camera",), stepped=True),
-            names=cameras,
+            names=reach.series_words(seen.cameras),
         ),
         _ranking(
             "camera-ranking",
