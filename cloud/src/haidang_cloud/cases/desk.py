@@ -77,32 +77,11 @@ class CaseDesk:
             .values(
                 id=number,
                 centre=self._centre,
-                kind=KIND,
+                node=alarm.node,
+                record=alarm.record_id,
                 scope=scope,
                 place=place,
-                node=alarm.node,
-                camera=event.camera,
-                rule=event.rule,
-                type=event.type.value,
-                zone=event.zone,
-                cls=event.cls,
-                severity=event.severity.value,
-                state=CaseState.RAISED.value,
-                record=alarm.record_id,
-                event=event.event,
-                t_ns=event.t,
-                raised_ns=now_ns,
-                by="",
-                delayed=now_ns - event.t > DELAYED_AFTER_NS,
-                synced=event.synced,
-                snapshot=event.snapshot,
-                box=msgspec.json.encode(event.box).decode(),
-                note="",
-                version=1,
-                telling_version=0,
-                telling_until_ns=0,
-                told_version=0,
-                changed_ns=now_ns,
+                **_raised(event, now_ns),
             )
             .on_conflict_do_nothing()
             .returning(case.c.id)
@@ -207,6 +186,34 @@ class CaseDesk:
             "version": case.c.version + 1,
             "changed_ns": later(case.c.changed_ns + 1, sa.literal(now_ns, sa.BigInteger())),
         }
+
+
+def _raised(event: Event, now_ns: int) -> dict[str, object]:
+    """What an event says of the case that it raises."""
+    return {
+        "kind": KIND,
+        "camera": event.camera,
+        "rule": event.rule,
+        "type": event.type.value,
+        "zone": event.zone,
+        "cls": event.cls,
+        "severity": event.severity.value,
+        "state": CaseState.RAISED.value,
+        "event": event.event,
+        "t_ns": event.t,
+        "raised_ns": now_ns,
+        "by": "",
+        "delayed": now_ns - event.t > DELAYED_AFTER_NS,
+        "synced": event.synced,
+        "snapshot": event.snapshot,
+        "box": msgspec.json.encode(event.box).decode(),
+        "note": "",
+        "version": 1,
+        "telling_version": 0,
+        "telling_until_ns": 0,
+        "told_version": 0,
+        "changed_ns": now_ns,
+    }
 
 
 def _is_known(connection: sa.Connection, number: str, answer_id: str) -> bool:

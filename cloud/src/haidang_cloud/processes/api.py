@@ -46,18 +46,7 @@ def run(config_path: Path, *, verbose: bool = False) -> int:
     link = first_link(config, accounts, in_force.current().catalogue)
     if link is not None:
         log.warning("no administrator yet; this link makes one, once, within a day: %s", link)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            make_app(parts),
-            host=config.api.host,
-            port=config.api.port,
-            log_config=None,
-            server_header=False,
-            proxy_headers=bool(config.api.proxies),
-            forwarded_allow_ips=list(config.api.proxies),
-            timeout_graceful_shutdown=GRACE_S,
-        )
-    )
+    server = uvicorn.Server(_settings(config, parts))
     # it catches signals while it serves, and passes them on to this handler when it has ended
     running.on_signal(lambda: None)
     try:
@@ -67,6 +56,19 @@ def run(config_path: Path, *, verbose: bool = False) -> int:
         series.close()
         state.close()
     return 0
+
+
+def _settings(config: CloudConfig, parts: Parts) -> uvicorn.Config:
+    return uvicorn.Config(
+        make_app(parts),
+        host=config.api.host,
+        port=config.api.port,
+        log_config=None,
+        server_header=False,
+        proxy_headers=bool(config.api.proxies),
+        forwarded_allow_ips=list(config.api.proxies),
+        timeout_graceful_shutdown=GRACE_S,
+    )
 
 
 def _replaying(

@@ -46,17 +46,7 @@ def run(config_path: Path, *, worker: str, verbose: bool = False) -> int:
     state = state_of(config)
     series = series_of(config)
     in_force = InForce(state, config, Ruling)
-    line = CaseLine(
-        LineSettings(
-            name=worker,
-            centre=config.centre,
-            broker=broker_of(config, process=f"worker.{worker}"),
-        ),
-        state,
-        Accounts(state, config.centre),
-        owner=lambda: in_force.current().owner,
-        rights=lambda: in_force.current().rights,
-    )
+    line = _line(config, worker, state, in_force)
     holder = f"worker-{worker}"
     jobs = Jobs(
         [*_case_jobs(line), *_keeping_jobs(config, state, series, in_force, holder)],
@@ -82,6 +72,17 @@ def run(config_path: Path, *, worker: str, verbose: bool = False) -> int:
     return 0
 
 
+def _line(config: CloudConfig, worker: str, state: State, in_force: InForce[Ruling]) -> CaseLine:
+    broker = broker_of(config, process=f"worker.{worker}")
+    return CaseLine(
+        LineSettings(name=worker, centre=config.centre, broker=broker),
+        state,
+        Accounts(state, config.centre),
+        owner=lambda: in_force.current().owner,
+        rights=lambda: in_force.current().rights,
+    )
+
+
 def _report(worker: str, line: CaseLine, jobs: Jobs) -> None:
     """The heartbeat in the log: that it lives, what it did, what troubles it."""
     broker = "up" if line.up else "away"
@@ -104,49 +105,54 @@ def _keeping_jobs(
     in_force: InForce[Ruling],
     holder: str,
 ) -> list[Job]:
+    """What nobody waits for at a screen: one worker of the centre does each."""
     centre = config.centre
-    lake = Lake(
-        Path(config.lake),
-        state,
-        centre=centre,
-        time_zone=in_force.current().catalogue.centre.time_zone,
-    )
     blobs = Blobs(Path(config.blobs), state, centre=centre)
+    time_zone = in_force.current().catalogue.centre.time_zone
+    lake = Lake(Path(config.lake), state, centre=centre, time_zone=time_zone)
+    projection = Job(
+        name="project",
+        run=_projection(state, series, in_force),
+        every_s=1.0,
+        wanted=lambda: any(dirty.read(state, centre, dataset) for dataset in (RECORDS, HEALTH)),
+        lease_s=300.0,
+    )
+    expiry = Job(
+        name="expire-pictures",
+        run=lambda: blobs.expire(now_ns=time.time_ns()),
+        every_s=HOUR_S,
+        lease_s=HOUR_S,
+    )
+    return [projection, expiry, *_lake_jobs(lake, holder), *_anchor_jobs(config, state)]
+
+
+def _lake_jobs(lake: Lake, holder: str) -> list[Job]:
     roller = Roller(lake, holder=holder)
-    jobs = [
-        Job(
-            name="project",
-            run=_projection(state, series, in_force),
-            every_s=1.0,
-            wanted=lambda: any(dirty.read(state, centre, dataset) for dataset in (RECORDS, HEALTH)),
-            lease_s=300.0,
-        ),
+
+    def tidy() -> None:
+        lake.compact(now_ns=time.time_ns())
+        lake.clean(now_ns=time.time_ns())
+        roller.clean()
+
+    return [
         # the roller leases its rounds by itself
         Job(name="roll", run=roller.roll, every_s=30.0),
-        Job(
-            name="tidy-lake",
-            run=lambda: _tidy(lake, roller),
-            every_s=600.0,
-            lease_s=HOUR_S,
-        ),
-        Job(
-            name="expire-pictures",
-            run=lambda: blobs.expire(now_ns=time.time_ns()),
-            every_s=HOUR_S,
-            lease_s=HOUR_S,
-        ),
+        Job(name="tidy-lake", run=tidy, every_s=600.0, lease_s=HOUR_S),
     ]
-    if config.audit_head is not None:
-        anchor = Anchor(Path(config.audit_head))
-        jobs.append(
-            Job(
-                name="anchor-audit",
-                run=lambda: anchor.add(state, centre),
-                every_s=60.0,
-                lease_s=60.0,
-            )
+
+
+def _anchor_jobs(config: CloudConfig, state: State) -> list[Job]:
+    if config.audit_head is None:
+        return []
+    anchor = Anchor(Path(config.audit_head))
+    return [
+        Job(
+            name="anchor-audit",
+            run=lambda: anchor.add(state, config.centre),
+            every_s=60.0,
+            lease_s=60.0,
         )
-    return jobs
+    ]
 
 
 def _projection(
@@ -163,9 +169,3 @@ def _projection(
         return project(state, series, ruling.catalogue)
 
     return run
-
-
-def _tidy(lake: Lake, roller: Roller) -> None:
-    lake.compact(now_ns=time.time_ns())
-    lake.clean(now_ns=time.time_ns())
-    roller.clean()
