@@ -28,8 +28,10 @@ from servers import start
 
 
 @pytest.fixture
-def desk(tmp_path: Path, state_url: str) -> Desk:
-    return Desk(tmp_path / "desk", state_url)
+def desk(tmp_path: Path, state_url: str) -> Iterator[Desk]:
+    made = Desk(tmp_path / "desk", state_url)
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -204,8 +206,7 @@ def test_running_processes_swap_to_it_and_keep_the_last_good(desk: Desk, opened:
 
 
 @pytest.mark.broker
-def test_a_worker_takes_what_the_new_catalogue_knows(tmp_path: Path, broker: start.Server) -> None:
-    desk = Desk(tmp_path / "desk", "sqlite:///state.sqlite")
+def test_a_worker_takes_what_the_new_catalogue_knows(desk: Desk, broker: start.Server) -> None:
     desk.configure(broker={"host": "127.0.0.1", "port": broker.port, "plain": True})
     desk.apply()
     worker = desk.start("cloud", "ingest")

@@ -31,6 +31,7 @@ class Desk:
         self.config_path = folder / "centre.yaml"
         self.catalogue = folder / "catalogue"
         self.catalogue.mkdir(parents=True)
+        self._processes: list[Process] = []
         (self.catalogue / "centre.yaml").write_text(MINIMAL.read_text())
         self.configure(
             centre="demo",
@@ -65,7 +66,8 @@ class Desk:
             popen = subprocess.Popen(
                 [*command, "--config", str(self.config_path)], stdout=out, stderr=out
             )
-        return Process(popen, log)
+        self._processes.append(Process(popen, log))
+        return self._processes[-1]
 
     def end(self, process: Process) -> int:
         """Ask a process to end, and say with what it did."""
@@ -73,5 +75,11 @@ class Desk:
         try:
             return process.popen.wait(STOP_S)
         finally:
+            process.popen.kill()
+            process.popen.wait()
+
+    def close(self) -> None:
+        """End whatever still runs."""
+        for process in self._processes:
             process.popen.kill()
             process.popen.wait()
