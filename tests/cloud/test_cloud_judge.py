@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fakes.sender import SPOOL, START, envelope, event, events
@@ -307,14 +307,11 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
     max_leaves=12,
 )
-FIELDS = st.fixed_dictionaries(
-    {},
-    optional=dict.fromkeys(
-        ("kind", "t", "camera", "type", "zone", "cls", "track", "ranges", "counts"), JSON
-    ),
-)
+NAMES = ("kind", "t", "camera", "type", "zone", "cls", "track", "ranges", "counts", "event")
+FIELDS = st.dictionaries(st.sampled_from(NAMES), JSON, max_size=3)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(changes=FIELDS, raw=st.binary(max_size=60))
 def test_whatever_a_record_says_it_is_taken_or_refused_and_never_breaks_anything(
     minimal: Catalogue, changes: dict[str, object], raw: bytes
@@ -332,3 +329,36 @@ def test_whatever_a_record_says_it_is_taken_or_refused_and_never_breaks_anything
         for leaf in (NodeLeaf.RECORDS, NodeLeaf.HEARTBEAT, NodeLeaf.BIRTH):
             taken(minimal, payload, leaf=leaf)
         snapshot(minimal, payload)
+
+
+SEQS = st.lists(st.integers(1, 12), min_size=1, max_size=6, unique=True).map(sorted)
+RECORDS = st.builds(
+    event,
+    st.integers(0, 10**6),
+    zone=st.sampled_from(["yard", "new", ""]),
+    cls=st.sampled_from(["person", "unicorn", ""]),
+    alarm=st.booleans(),
+    camera=st.sampled_from(["gate-east"] * 6 + ["nowhere"]),
+    t=st.sampled_from([START, START + 1] * 6 + [NOW + 10**13]),
+    box=st.none() | st.tuples(*[st.floats(0, 1)] * 4),
+    score=st.none() | st.floats(0, 1),
+    rule=st.sampled_from(["night-intrusion"] * 6 + ["no name"]),
+    event=st.text(max_size=5),
+)
+
+
+@settings(deadline=None)
+@given(seqs=SEQS, known=SEQS | st.just([]), data=st.data())
+def test_the_quick_way_and_the_careful_one_take_the_same(
+    minimal: Catalogue, seqs: list[int], known: list[int], data: st.DataObject
+) -> None:
+    payload = envelope([(seq, data.draw(RECORDS)) for seq in seqs])
+    judge = Judge(Directory(minimal, 7), lambda _: SeqSet((n, n) for n in known))
+    text = topics.node_topic("demo", "gate", "gate-1", NodeLeaf.RECORDS)
+    topic = topics.parse(text)
+    assert isinstance(topic, topics.NodeTopic)
+    chosen, careful = Taken(), Taken()
+    for _ in range(2):  # the second time, it is known from the first
+        judge.take(chosen, topic, text, payload, NOW)
+        judge.one_by_one(careful, topic, text, payload, NOW)
+    assert chosen == careful
