@@ -120,12 +120,13 @@ def account(
     Roller(lake, holder="account").roll()
     rows = [row for row in lake.rows() if row.node == node]
     found = Account(settled=len(notes.settled))
-    _records(found, notes, rows, _ledger(state, config.centre, node))
+    letters = [x for x in deadletter.find(state, config.centre) if x.node == node]
+    found.dead = [f"{letter.reason}: {letter.message}" for letter in letters]
+    refused = {letter.seq for letter in letters}
+    _records(found, notes, rows, _ledger(state, config.centre, node), refused)
     _pictures(found, notes, state, Path(config.blobs))
     _series(found, rows, series, config.centre, catalogue)
     _outbox(found, rows, state, node)
-    letters = [x for x in deadletter.find(state, config.centre) if x.node == node]
-    found.dead = [f"{letter.reason}: {letter.message}" for letter in letters]
     found.redelivered = _archived(lake.archive_folder, node) - len(rows)
     return found
 
@@ -136,8 +137,10 @@ def _ledger(state: State, centre: str, node: str) -> SeqSet:
     return known[0] if known else SeqSet()
 
 
-def _records(found: Account, notes: Notes, rows: list[Row], stored: SeqSet) -> None:
-    """The lake and the ledger against the notes."""
+def _records(
+    found: Account, notes: Notes, rows: list[Row], stored: SeqSet, refused: set[int]
+) -> None:
+    """The lake and the ledger against the notes; what was refused is kept with its letter."""
     times = Counter(row.seq for row in rows)
     in_gaps = _in_gaps(rows)
     pictures = {s for s, note in notes.made.items() if note.cls is RecordClass.SNAPSHOT}
@@ -145,7 +148,7 @@ def _records(found: Account, notes: Notes, rows: list[Row], stored: SeqSet) -> N
     found.in_gaps = frozenset(in_gaps)
     found.doubled = [seq for seq, count in times.items() if count > 1]
     for seq in sorted(notes.settled):
-        there = seq in times or (seq in pictures and seq in stored)
+        there = seq in times or seq in refused or (seq in pictures and seq in stored)
         if not there and seq not in in_gaps:
             found.lost.append(seq)
         elif there and seq not in stored:
@@ -155,7 +158,7 @@ def _records(found: Account, notes: Notes, rows: list[Row], stored: SeqSet) -> N
         note = notes.made.get(row.seq)
         if row.kind != "gap" and (note is None or not _same(note.raw, row.raw)):
             found.changed.append(row.seq)
-    explained = set(times) | in_gaps | pictures
+    explained = set(times) | in_gaps | pictures | refused
     for first, last in stored.ranges():
         found.unexplained += [seq for seq in range(first, last + 1) if seq not in explained]
 

@@ -144,13 +144,15 @@ class Judge:
             raise MessageRefusedError("forged", f"envelope of {'/'.join(said)} on topic {text}")
         misplaced = self._misplaced(topic)
         came = Came(key, text, payload)
-        refused = [
+        taken = {
             seq
             for seq, raw in fresh
-            if not self._one(into, came, seq, raw, now_ns, misplaced=misplaced)
-        ]
-        if len(refused) < len(fresh):
-            header = Header(text, now_ns, self.directory.number, tuple(refused))
+            if self._one(into, came, seq, raw, now_ns, misplaced=misplaced)
+        }
+        if taken:
+            # what was refused when it came before must not come in with this message either
+            left_out = tuple(seq for seq in batch.seqs if seq not in taken)
+            header = Header(text, now_ns, self.directory.number, left_out)
             into.frames.append(frame(header, payload))
 
     def _fresh(self, into: Taken, key: SpoolKey, batch: Batch) -> Sequence[tuple[int, Raw]]:

@@ -32,7 +32,10 @@ SUFFIX = ".archive"
 
 
 class Header(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is kept beside a message; `refused` are sequences that went to the dead letter."""
+    """What is kept beside a message; `refused` are sequences that are not to be taken from it.
+
+    They went to the dead letter, or another message brought them before.
+    """
 
     topic: str
     received_ns: int
