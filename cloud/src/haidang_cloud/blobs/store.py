@@ -6,6 +6,7 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -87,18 +88,28 @@ class Blobs:
         wanted = sa.select(blob).where(blob.c.centre == self._centre, blob.c.record == record)
         with self._state.read() as connection:
             row = connection.execute(wanted).one_or_none()
-        if row is None:
-            return None
-        return Blob(
-            record=row.record,
-            sha256=row.sha256,
-            media_type=row.media_type,
-            bytes=row.bytes,
-            camera=row.camera,
-            created_ns=row.created_ns,
-            expires_ns=row.expires_ns,
-            deleted_ns=row.deleted_ns,
+        return None if row is None else _blob(row)
+
+    def newest(self, *, now_ns: int, since_ns: int = 0) -> list[Blob]:
+        """The newest picture of each camera that can still be opened, came it after `since_ns`."""
+        last = (
+            sa.select(blob.c.camera, sa.func.max(blob.c.created_ns).label("created_ns"))
+            .where(
+                blob.c.centre == self._centre,
+                blob.c.created_ns > since_ns,
+                blob.c.deleted_ns.is_(None),
+                blob.c.expires_ns > now_ns,
+            )
+            .group_by(blob.c.camera)
+            .subquery()
         )
+        wanted = sa.select(blob).join(
+            last, (blob.c.camera == last.c.camera) & (blob.c.created_ns == last.c.created_ns)
+        )
+        wanted = wanted.where(blob.c.centre == self._centre, blob.c.deleted_ns.is_(None))
+        with self._state.read() as connection:
+            found = {row.camera: _blob(row) for row in connection.execute(wanted)}
+        return list(found.values())
 
     def open(self, record: str, *, actor: str, why: str, now_ns: int) -> bytes | None:
         """A record's picture for `actor`; the look is logged before anything is shown."""
@@ -175,3 +186,16 @@ class Blobs:
             with contextlib.suppress(OSError):
                 fresh.unlink()
             raise LakeError(f"picture {path}: {error.strerror or error}") from error
+
+
+def _blob(row: Any) -> Blob:  # noqa: ANN401  # a row of `blob`
+    return Blob(
+        record=row.record,
+        sha256=row.sha256,
+        media_type=row.media_type,
+        bytes=row.bytes,
+        camera=row.camera,
+        created_ns=row.created_ns,
+        expires_ns=row.expires_ns,
+        deleted_ns=row.deleted_ns,
+    )

@@ -135,6 +135,46 @@ class CaseDesk:
                 raise RefusedError("unknown", f"there is no case {number!r}")
             return self.move(connection, found, answer, now_ns=now_ns)
 
+    def note(self, number: str, *, actor: str, note: str, now_ns: int) -> CaseView:
+        """Add words to a case, whatever its state: nobody is answered for, staff hear of it.
+
+        Raises `RefusedError` for no words, and for a case that is not there.
+        """
+        if not note.strip():
+            raise RefusedError("value", "a note has words")
+        with self._state.write() as connection:
+            found = self.lock(connection, number)
+            if found is None:
+                raise RefusedError("unknown", f"there is no case {number!r}")
+            state = found.state.value
+            step = Step(
+                at_ns=now_ns,
+                actor=actor,
+                via="console",
+                action="note",
+                from_state=state,
+                to_state=state,
+                note=note,
+            )
+            _write_step(connection, number, step, answer_id=secrets.token_hex(16))
+            changed = connection.execute(
+                case.update()
+                .where(case.c.id == number)
+                .values(note=note, **self._changed(now_ns))
+                .returning(*case.c)
+            ).one()
+            audit.write(
+                self._state,
+                connection,
+                self._centre,
+                actor=actor,
+                action="case.note",
+                about=f"case/{number}",
+                now_ns=now_ns,
+            )
+            ring(self._state, connection)
+        return view(changed)
+
     def lock(self, connection: sa.Connection, number: str) -> CaseView | None:
         """A case that nobody else moves until the transaction ends."""
         wanted = sa.select(case).where(case.c.centre == self._centre, case.c.id == number)

@@ -72,3 +72,28 @@ class CaseShelf:
         wanted = wanted.order_by(case.c.raised_ns.desc(), case.c.id.desc()).limit(limit)
         with self._state.read() as connection:
             return [view(row) for row in connection.execute(wanted)]
+
+    def changed(self, since_ns: int, *, limit: int = 5000) -> list[CaseView]:
+        """Cases of every scope that changed after `since_ns`, in the order of their change."""
+        wanted = (
+            sa.select(case)
+            .where(case.c.centre == self._centre, case.c.changed_ns > since_ns)
+            .order_by(case.c.changed_ns)
+            .limit(limit)
+        )
+        with self._state.read() as connection:
+            return [view(row) for row in connection.execute(wanted)]
+
+    def open_everywhere(self, *, limit: int) -> list[CaseView]:
+        """Open cases of every scope, newest first."""
+        wanted = (
+            sa.select(case)
+            .where(
+                case.c.centre == self._centre,
+                case.c.state.in_([state.value for state in life.OPEN]),
+            )
+            .order_by(case.c.raised_ns.desc())
+            .limit(limit)
+        )
+        with self._state.read() as connection:
+            return [view(row) for row in connection.execute(wanted)]

@@ -31,6 +31,7 @@ PASSWORD_MAX = 256
 HASHES_AT_ONCE = 2
 FIRST = "first"
 PASSWORD = "password"  # noqa: S105  # what a link is for
+ENTRY = "entry"
 UNKNOWN = "unknown"
 FROM_CATALOGUE = "catalogue"
 BY_HAND = "hand"
@@ -160,6 +161,31 @@ class Accounts:
             login = self._use(connection, secret, PASSWORD, now_ns)
             self._set_password(connection, login, hashed, actor=login, now_ns=now_ns)
         return login
+
+    def entry_link(self, login: str, *, actor: str, now_ns: int) -> str:
+        """A secret that lets somebody in without a password, once, within a day.
+
+        Raises `RefusedError` when there is nobody of that name.
+        """
+        with self._state.write() as connection:
+            self._known(connection, login)
+            secret = self._link(connection, ENTRY, login, now_ns)
+            audit.write(
+                self._state,
+                connection,
+                self._centre,
+                actor=actor,
+                action="person.entry_link",
+                about=login,
+                now_ns=now_ns,
+            )
+        return secret
+
+    def use_entry_link(self, secret: str, *, now_ns: int) -> str:
+        """Begin a session for whom the link is for; returns the session's secret."""
+        with self._state.write() as connection:
+            login = self._use(connection, secret, ENTRY, now_ns)
+            return self._begin(connection, self._known(connection, login), login, now_ns)
 
     def _link(self, connection: sa.Connection, purpose: str, login: str, now_ns: int) -> str:
         secret = secrets.token_urlsafe(32)
@@ -304,27 +330,32 @@ class Accounts:
         if not self._verify(known, password) or row is None:
             self._note_refusal(login, now_ns)
             raise RefusedError("credentials", "log-in name or password is wrong")
-        secret = secrets.token_urlsafe(32)
         with self._state.write() as connection:
-            connection.execute(session.delete().where(session.c.expires_ns <= now_ns))
-            connection.execute(
-                session.insert().values(
-                    token_hash=_digest(secret),
-                    person=row.id,
-                    created_ns=now_ns,
-                    expires_ns=now_ns + SESSION_NS,
-                )
-            )
-            audit.write(
-                self._state,
-                connection,
-                self._centre,
-                actor=login,
-                action="session.begin",
-                about=login,
-                now_ns=now_ns,
-            )
+            secret = self._begin(connection, row.id, login, now_ns)
         return self._whole(row), secret
+
+    def _begin(self, connection: sa.Connection, number: int, login: str, now_ns: int) -> str:
+        """A new session's secret."""
+        secret = secrets.token_urlsafe(32)
+        connection.execute(session.delete().where(session.c.expires_ns <= now_ns))
+        connection.execute(
+            session.insert().values(
+                token_hash=_digest(secret),
+                person=number,
+                created_ns=now_ns,
+                expires_ns=now_ns + SESSION_NS,
+            )
+        )
+        audit.write(
+            self._state,
+            connection,
+            self._centre,
+            actor=login,
+            action="session.begin",
+            about=login,
+            now_ns=now_ns,
+        )
+        return secret
 
     def _verify(self, hashed: str | None, password: str) -> bool:
         """Whether it is the password; somebody who is not there costs as much time."""

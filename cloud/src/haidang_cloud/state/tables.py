@@ -239,6 +239,7 @@ sa.Index(
     postgresql_where=_untold,
 )
 sa.Index("ix_case_event", case.c.centre, case.c.node, case.c.event)
+sa.Index("ix_case_changed", case.c.centre, case.c.changed_ns)
 case_step = sa.Table(
     "case_step",
     metadata,
@@ -285,6 +286,7 @@ blob = sa.Table(
     _ns("expires_ns"),
     _ns("deleted_ns", nullable=True),
 )
+sa.Index("ix_blob_camera", blob.c.centre, blob.c.camera, blob.c.created_ns)
 blob_access = sa.Table(
     "blob_access",
     metadata,
