@@ -9,6 +9,7 @@ import os
 import select
 import socket
 import ssl
+import struct
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 RECONNECT_MAX_S = 5.0
 OBJECTION_S = 0.5
 READS_PER_TURN = 256
+READ_BYTES = 64 << 10
+_PUBACK = 0x40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,34 @@ def _await_objection(secured: ssl.SSLSocket) -> None:
         return  # it waits for us to log in
 
 
+class _Client(mqtt.Client):
+    """paho with a buffer before its socket: it asks for one byte, another, then for the rest."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401  # paho's own
+        super().__init__(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311, **options)
+        self._held = b""
+        self._at = 0
+        self._held_of: Any = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether something was read of this connection that nobody has looked at yet."""
+        return self._at < len(self._held) and self._held_of is self._sock
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        if not self.holds:
+            self._held, self._at = super()._sock_recv(max(bufsize, READ_BYTES)), 0
+            self._held_of = self._sock
+        data = self._held[self._at : self._at + bufsize]
+        self._at += len(data)
+        return data
+
+    def ack_all(self, packets: Sequence[int]) -> None:
+        """Acknowledge messages of QoS 1: one packet of ours to paho's queue, many to the broker."""
+        data = b"".join([struct.pack("!BBH", _PUBACK, 2, packet) for packet in packets])
+        self._packet_queue(_PUBACK, data, 0, 1)
+
+
 class Connection:
     """Runs in the thread that calls `turn`; `wake` may be called from any."""
 
@@ -115,13 +146,7 @@ class Connection:
         """
         self._settings, self._on_up, self._on_message = settings, on_up, on_message
         self._on_published = on_published
-        client = mqtt.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=client_id,
-            protocol=mqtt.MQTTv311,
-            clean_session=clean,
-            manual_ack=True,
-        )
+        client = _Client(client_id=client_id, clean_session=clean, manual_ack=True)
         if will is not None:
             client.will_set(will[0], will[1], qos=1, retain=True)
         secure(client, settings)
@@ -158,7 +183,7 @@ class Connection:
         if read:
             readers.append(connected)
         writers = [connected] if self._client.want_write() else []
-        pending = read and isinstance(connected, ssl.SSLSocket) and connected.pending() > 0
+        pending = read and self._pending(connected)
         ready, writable, _ = select.select(readers, writers, [], 0.0 if pending else timeout_s)
         if self._reading_fd in ready:
             os.read(self._reading_fd, 65536)
@@ -175,6 +200,12 @@ class Connection:
                 self._client._ping_t = 0.0  # noqa: SLF001
             self._client.loop_misc()
         return took
+
+    def _pending(self, connected: Any) -> bool:  # noqa: ANN401  # paho's socket, of either kind
+        """Whether there is something to read that `select` does not see."""
+        if self._client.holds:
+            return True
+        return isinstance(connected, ssl.SSLSocket) and connected.pending() > 0
 
     def rest(self) -> None:
         """Called from `on_message`: take in no more in this turn."""
@@ -216,6 +247,13 @@ class Connection:
         """Acknowledge a message, unless the connection that it came over is gone."""
         if packet and generation == self.generation and self.up:  # QoS 0 has no packet id
             self._client.ack(packet, 1)
+
+    def ack_all(self, acks: Sequence[tuple[int, int]]) -> None:
+        """Acknowledge messages, each a generation and a packet id, with one write."""
+        if self.up:
+            live = [packet for generation, packet in acks if generation == self.generation]
+            if live := [packet for packet in live if packet]:
+                self._client.ack_all(live)
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
         """Send at QoS 1, again after a reconnection if need be; `on_published` gets the number."""

@@ -5,18 +5,16 @@ the ordinary it does nothing and says so; the judge then looks at each record by
 """
 
 from collections.abc import Callable
-from itertools import repeat
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from haidang_cloud.ingest.directory import Directory
 from haidang_cloud.ingest.taken import Came, Taken
 from haidang_cloud.lake.archive import Header, frame
 from haidang_cloud.state.ledger import SpoolKey
 from haidang_cloud.timeseries.projection import RECORDS
-from haidang_protocols.wire.names import SPOOL_PATTERN, is_name
+from haidang_protocols.wire.names import is_name, is_spool_id
 from haidang_protocols.wire.records import (
     BATCH_VERSION,
     MESSAGE_BYTES_MAX,
@@ -30,11 +28,11 @@ from haidang_protocols.wire.seqset import SeqSet
 from haidang_protocols.wire.topics import NodeTopic
 
 FUTURE_NS = 300 * 10**9
-NAMES_KEPT = 65_536
+MATCHED_KEPT = 65_536
 
 
 class _QuickEvent(Event, tag="event", frozen=True, kw_only=True):
-    """An event whose names are looked up, not matched, which would be half of the decoding."""
+    """An event whose names are looked up: to match them would be half of the decoding."""
 
     camera: str
     rule: str
@@ -50,7 +48,7 @@ class Quick(Struct, frozen=True, kw_only=True):
     """An envelope of events and observations with nothing out of the ordinary in it."""
 
     v: int
-    spool: Annotated[str, Meta(pattern=SPOOL_PATTERN)]
+    spool: str
     centre: str
     site: str
     node: str
@@ -61,7 +59,8 @@ class Quick(Struct, frozen=True, kw_only=True):
 
 _DECODER = msgspec.json.Decoder(Quick)
 _names: set[str] = set()
-"""Names that were matched before."""
+_spools: set[str] = set()
+"""What was matched before."""
 
 
 def read(payload: bytes) -> Quick | None:
@@ -79,16 +78,20 @@ def read(payload: bytes) -> Quick | None:
     dense = bool(seqs) and seqs == list(range(seqs[0], seqs[0] + len(seqs)))
     if batch.v != BATCH_VERSION or not dense or len(seqs) != len(batch.records):
         return None
-    rules = {record.rule for record in batch.records if isinstance(record, Event)}
-    return batch if rules <= _names or _are_names(rules) else None
+    rules = {record.rule for record in batch.records if isinstance(record, _QuickEvent)}
+    if rules <= _names and batch.spool in _spools:
+        return batch
+    return batch if _match(rules, batch.spool) else None
 
 
-def _are_names(names: set[str]) -> bool:
-    if not all(is_name(name) for name in names):
+def _match(names: set[str], spool: str) -> bool:
+    if not is_spool_id(spool) or not all(is_name(name) for name in names):
         return False
-    if len(_names) > NAMES_KEPT:
-        _names.clear()
+    for kept in (_names, _spools):
+        if len(kept) > MATCHED_KEPT:
+            kept.clear()
     _names.update(names)
+    _spools.add(spool)
     return True
 
 
@@ -136,18 +139,16 @@ def _records(into: Taken, batch: Quick, came: Came, directory: Directory, now_ns
     site, node, maker = batch.site, batch.node, directory.maker
     prefix = f"{node}.{batch.spool}."
     times: dict[str, list[int]] = {}
-    seqs: list[int] = []
     for seq, record in zip(batch.seqs, batch.records, strict=True):
-        if not isinstance(record, Event):
+        if not isinstance(record, _QuickEvent):
             lines = maker.observation(record, site, node)
             into.lines.extend([line.encode() for line in lines])
-            seqs.extend(repeat(seq, len(lines)))
+            into.origins.extend([(came, seq)] * len(lines))
             continue
         into.lines.append(maker.event(record, site, node, f"{prefix}{seq}").encode())
-        seqs.append(seq)
+        into.origins.append((came, seq))
         times.setdefault(directory.cameras[record.camera].place, []).append(record.t)
         if record.alarm:
             into.alarm(came, seq, centre=directory.centre, now_ns=now_ns)
-    into.origins.extend(zip(repeat(came), seqs))
     for place, there in times.items():
         into.window(RECORDS, place, *there)

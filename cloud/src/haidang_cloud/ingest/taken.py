@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import msgspec
+
 from haidang_cloud.state.deadletter import Letter
 from haidang_cloud.state.ledger import SpoolKey
 from haidang_cloud.state.nodes import Born
@@ -11,8 +13,7 @@ from haidang_protocols.wire.seqset import SeqSet
 from haidang_protocols.wire.snapshot import SnapshotHeader
 
 
-@dataclass(frozen=True, slots=True)
-class Came:
+class Came(msgspec.Struct, frozen=True):
     """A batch of records as it came."""
 
     key: SpoolKey

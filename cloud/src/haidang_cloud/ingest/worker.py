@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from haidang_cloud.broker import BrokerSettings, Connection
 from haidang_cloud.ingest.alarms import AlarmDesk
@@ -33,19 +34,26 @@ QUEUE_LOAD = 20_000
 QUEUE_BYTES = 64 << 20
 WATERMARK_S = 1.0
 OUTAGE_S = 1.0
-SLOW_S = 5.0
 REPORT_S = 60.0
 LEAVE_S = 5.0
 QUIET_S = 0.2
 KNOWN_SPOOLS = 50_000
+TOPICS_KEPT = 8192
+
+_parse = lru_cache(maxsize=TOPICS_KEPT)(topics.parse)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
-    """This worker's name in the group, and its broker."""
+    """This worker's name in the group, and its broker.
+
+    Attributes:
+        slow_s: a store that is busy with one batch for so long counts as one that is away.
+    """
 
     name: str
     broker: BrokerSettings
+    slow_s: float = 5.0
 
 
 class IngestWorker:
@@ -170,7 +178,9 @@ class IngestWorker:
         return took
 
     def _full(self) -> bool:
-        return self.load >= QUEUE_LOAD or self._queued_bytes + self._batch.bytes >= QUEUE_BYTES
+        batch = self._batch
+        load = self._queued + batch.taken.records + len(batch.acks)
+        return load >= QUEUE_LOAD or self._queued_bytes + batch.bytes >= QUEUE_BYTES
 
     def _timeout_s(self) -> float:
         if self._batch.acks:
@@ -201,7 +211,7 @@ class IngestWorker:
         self._counts["messages"] += 1
         now_ns = self._now_ns()
         try:
-            found = topics.parse(topic)
+            found = _parse(topic)
         except topics.TopicRefusedError as error:
             self._refuse_topic(topic, payload, error, now_ns)
         else:
@@ -252,7 +262,7 @@ class IngestWorker:
         elif self._trouble_s is None:
             self._trouble_s = now_s
         failing = self._trouble_s is not None and now_s - self._trouble_s >= OUTAGE_S
-        return failing or self._writer.busy_s() >= SLOW_S
+        return failing or self._writer.busy_s() >= self._settings.slow_s
 
     def _shed(self, topic: NodeTopic, text: str, payload: bytes, now_ns: int) -> bool:
         """With a full queue and nothing stored: take the alarms, the spool sends the rest again.
@@ -279,8 +289,7 @@ class IngestWorker:
             self._queued -= batch.load
             self._queued_bytes -= batch.bytes
             self._writing -= 1
-            for generation, packet in batch.acks:
-                self._connection.ack(generation, packet)
+            self._connection.ack_all(batch.acks)
             self._counts["refused"] += len(batch.taken.letters)
             for key, seqs in merged.items():
                 # the spool heard of last stands last: the first is forgotten

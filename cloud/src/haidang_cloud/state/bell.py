@@ -17,7 +17,7 @@ POLL_S = 0.05
 def ring(state: State, connection: sa.Connection) -> None:
     """Wake whoever waits, once the transaction is committed."""
     if state.postgres:
-        connection.execute(sa.select(sa.func.pg_notify(CHANNEL, "")))
+        connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
 
 
 class Bell:

@@ -2,11 +2,32 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from haidang_cloud.state.database import State
 from haidang_cloud.state.tables import dirty_window
+
+
+def _marking(adding: Any, least: Any, greatest: Any) -> Any:  # noqa: ANN401  # two dialects' alike
+    return adding.on_conflict_do_update(
+        index_elements=["centre", "dataset", "place"],
+        set_={
+            "from_ns": least(dirty_window.c.from_ns, adding.excluded.from_ns),
+            "to_ns": greatest(dirty_window.c.to_ns, adding.excluded.to_ns),
+            # another mark while a projection runs must not be cleared with it
+            "stamp": greatest(dirty_window.c.stamp + 1, adding.excluded.stamp),
+        },
+    )
+
+
+_MARK = {
+    True: _marking(postgresql.insert(dirty_window), sa.func.least, sa.func.greatest),
+    False: _marking(sqlite.insert(dirty_window), sa.func.min, sa.func.max),
+}
+"""Made once, by whether it is PostgreSQL: to build a statement takes longer than to run it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,22 +67,7 @@ def mark(
         }
         for (dataset, place), (low, high) in sorted(joined.items())
     ]
-    least, greatest = ("least", "greatest") if state.postgres else ("min", "max")
-    adding = state.insert(dirty_window)
-    connection.execute(
-        adding.on_conflict_do_update(
-            index_elements=["centre", "dataset", "place"],
-            set_={
-                "from_ns": getattr(sa.func, least)(dirty_window.c.from_ns, adding.excluded.from_ns),
-                "to_ns": getattr(sa.func, greatest)(dirty_window.c.to_ns, adding.excluded.to_ns),
-                # another mark while a projection runs must not be cleared with it
-                "stamp": getattr(sa.func, greatest)(
-                    dirty_window.c.stamp + 1, adding.excluded.stamp
-                ),
-            },
-        ),
-        rows,
-    )
+    connection.execute(_MARK[state.postgres], rows)
 
 
 def read(state: State, centre: str, dataset: str) -> list[Window]:

@@ -5,10 +5,10 @@ merged and written in one transaction, rows always in the same order.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from haidang_cloud.state import deadletter, dirty, nodes
 from haidang_cloud.state.database import State
@@ -16,11 +16,50 @@ from haidang_cloud.state.tables import ledger
 from haidang_protocols.wire.seqset import SeqSet
 
 _RANGES = msgspec.json.Decoder(list[tuple[int, int]])
+_RANGES_ENCODER = msgspec.json.Encoder()
+
+# made once: to build a statement takes longer than to run it
+_CHANGE_ONE = (
+    ledger.update()
+    .where(
+        ledger.c.centre == sa.bindparam("of_centre"),
+        ledger.c.node == sa.bindparam("of_node"),
+        ledger.c.spool == sa.bindparam("of_spool"),
+    )
+    .values(ranges=sa.bindparam("to_ranges"), updated_ns=sa.bindparam("at_ns"))
+)
+_TEXTS = ARRAY(sa.Text())
+_merged = (
+    sa.func.unnest(
+        sa.bindparam("nodes", type_=_TEXTS),
+        sa.bindparam("spools", type_=_TEXTS),
+        sa.bindparam("ranges", type_=_TEXTS),
+    )
+    .table_valued("node", "spool", "ranges")
+    .render_derived()
+)
+_CHANGE_ALL = (
+    ledger.update()
+    .where(
+        ledger.c.centre == sa.bindparam("of_centre"),
+        ledger.c.node == _merged.c.node,
+        ledger.c.spool == _merged.c.spool,
+    )
+    .values(ranges=_merged.c.ranges, updated_ns=sa.bindparam("at_ns"))
+)
+_READ = sa.select(ledger.c.node, ledger.c.spool, ledger.c.ranges).where(
+    ledger.c.centre == sa.bindparam("of_centre")
+)
+_READ_SOME = _READ.where(ledger.c.spool.in_(sa.bindparam("spools", expanding=True)))
+_LOCK_SOME = (
+    _READ.where(ledger.c.spool == sa.any_(sa.bindparam("spools", type_=_TEXTS)))
+    .order_by(ledger.c.node, ledger.c.spool)
+    .with_for_update()
+)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class SpoolKey:
-    """One spool of one node."""
+class SpoolKey(msgspec.Struct, frozen=True, order=True):
+    """One spool of one node; hashed a few times for every message."""
 
     node: str
     spool: str
@@ -34,7 +73,7 @@ def decode_ranges(text: str) -> SeqSet:
 
 def encode_ranges(seqs: SeqSet) -> str:
     """Ranges as the ledger keeps them."""
-    return msgspec.json.encode(seqs.ranges()).decode()
+    return _RANGES_ENCODER.encode(seqs.ranges()).decode()
 
 
 def commit(
@@ -91,35 +130,43 @@ def _merge(
         seqs = decode_ranges(known[key.node, key.spool])
         seqs.update(stored[key])
         merged[key] = seqs
-    change = (
-        ledger.update()
-        .where(
-            ledger.c.centre == centre,
-            ledger.c.node == sa.bindparam("at_node"),
-            ledger.c.spool == sa.bindparam("at_spool"),
+    _change(state, connection, centre, merged, now_ns)
+    return merged
+
+
+def _change(
+    state: State,
+    connection: sa.Connection,
+    centre: str,
+    merged: Mapping[SpoolKey, SeqSet],
+    now_ns: int,
+) -> None:
+    """Write the merged sets; PostgreSQL gets them as columns of one statement."""
+    common = {"of_centre": centre, "at_ns": now_ns}
+    rows = [(key.node, key.spool, encode_ranges(seqs)) for key, seqs in merged.items()]
+    if state.postgres:
+        nodes, spools, ranges = (list(column) for column in zip(*rows, strict=True))
+        connection.execute(
+            _CHANGE_ALL, {**common, "nodes": nodes, "spools": spools, "ranges": ranges}
         )
-        .values(ranges=sa.bindparam("to_ranges"), updated_ns=now_ns)
-    )
+        return
     connection.execute(
-        change,
+        _CHANGE_ONE,
         [
-            {"at_node": key.node, "at_spool": key.spool, "to_ranges": encode_ranges(seqs)}
-            for key, seqs in merged.items()
+            {**common, "of_node": node, "of_spool": spool, "to_ranges": ranges}
+            for node, spool, ranges in rows
         ],
     )
-    return merged
 
 
 def _locked(
     state: State, connection: sa.Connection, centre: str, keys: Sequence[SpoolKey]
 ) -> dict[tuple[str, str], str]:
-    wanted = sa.select(ledger.c.node, ledger.c.spool, ledger.c.ranges).where(
-        ledger.c.centre == centre, ledger.c.spool.in_([key.spool for key in keys])
+    rows = connection.execute(
+        _LOCK_SOME if state.postgres else _READ_SOME,
+        {"of_centre": centre, "spools": [key.spool for key in keys]},
     )
-    wanted = wanted.order_by(ledger.c.node, ledger.c.spool)
-    if state.postgres:
-        wanted = wanted.with_for_update()
-    return {(row.node, row.spool): row.ranges for row in connection.execute(wanted)}
+    return {(node, spool): ranges for node, spool, ranges in rows}
 
 
 def read(state: State, centre: str) -> dict[SpoolKey, SeqSet]:

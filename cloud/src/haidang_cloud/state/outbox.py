@@ -4,10 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from haidang_cloud.state.bell import ring
 from haidang_cloud.state.database import State
 from haidang_cloud.state.tables import outbox
+
+_ADD = {
+    True: postgresql.insert(outbox).on_conflict_do_nothing(),
+    False: sqlite.insert(outbox).on_conflict_do_nothing(),
+}
+"""Made once, by whether it is PostgreSQL: to build a statement takes longer than to run it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +48,7 @@ def add(state: State, alarms: Sequence[Alarm]) -> None:
         for alarm in alarms
     ]
     with state.write() as connection:
-        connection.execute(state.insert(outbox).on_conflict_do_nothing(), rows)
+        connection.execute(_ADD[state.postgres], rows if len(rows) > 1 else rows[0])
         ring(state, connection)
 
 
