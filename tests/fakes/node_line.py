@@ -161,6 +161,7 @@ class Line:
         self.config_path = folder / "centre.yaml"
         self.config_path.write_bytes(msgspec.json.encode(settings))
         self.workers = [self.worker(f"w{n + 1}") for n in range(workers)]
+        self.desks: list[Child] = []
         self.nodes: dict[str, Child] = {}
         self._state: State | None = None
 
@@ -171,8 +172,17 @@ class Line:
 
     def worker(self, name: str) -> Child:
         """An ingest worker by that name, not started."""
+        return self._process("ingest", name)
+
+    def desk(self, name: str = "d1") -> Child:
+        """A worker that makes cases of alarms, not started."""
+        child = self._process("worker", name)
+        self.desks.append(child)
+        return child
+
+    def _process(self, kind: str, name: str) -> Child:
         haidang = Path(sys.executable).with_name("haidang")
-        command = [str(haidang), "cloud", "ingest", "--config", str(self.config_path)]
+        command = [str(haidang), "cloud", kind, "--config", str(self.config_path)]
         return Child([*command, "--worker", name], self.folder / f"{name}.log")
 
     def node(self, name: str = "n1", **options: Any) -> Child:
@@ -241,12 +251,12 @@ class Line:
             raise AssertionError(f"{error}\n{logs}") from error
 
     def children(self) -> list[Child]:
-        """Workers and nodes."""
-        return [*self.workers, *self.nodes.values()]
+        """All that are processes of ours."""
+        return [*self.workers, *self.desks, *self.nodes.values()]
 
     def stop(self) -> None:
         """End nodes and workers as a service manager does; each must end well."""
-        for child in (*self.nodes.values(), *self.workers):
+        for child in (*self.nodes.values(), *self.workers, *self.desks):
             if child.process is not None:
                 child.stop()
 
