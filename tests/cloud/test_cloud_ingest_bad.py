@@ -11,7 +11,7 @@ from fakes.room import Room, until
 from fakes.scripted_influx import Say, ScriptedInflux
 from fakes.sender import SPOOL, Sender, envelope, event, events
 from haidang_cloud.lake import Row
-from haidang_cloud.state import State, open_state
+from haidang_cloud.state import State, nodes, open_state
 from haidang_cloud.timeseries import Influx, InfluxSettings, TimeSeries
 from haidang_edge.publish import BrokerSettings, Hooks, Identity, Pace, Publisher
 from haidang_edge.spool import ClockFixes, NodeClock, Spool, SpoolSettings
@@ -174,6 +174,17 @@ def test_a_record_that_spoils_its_envelope_goes_alone_and_then_a_gap_takes_its_p
     alone = [letter for letter in letters if b'"seqs":[%d]' % poison in letter.payload]
     assert len(alone) == 1, "the same envelope at another time is the same letter"
     assert alone[0].tries >= 3
+
+
+def test_a_node_that_came_up_before_any_worker_is_known_all_the_same(
+    lite_room: Room, tmp_path: Path, broker: start.Server
+) -> None:
+    node = Node(tmp_path / "spool", broker.port)
+    until(lambda: node.publisher.connected, "node up")
+    time.sleep(0.5)
+    lite_room.work()
+    until(lambda: nodes.read(lite_room.state, "demo"), "its birth")
+    node.stop()
 
 
 def _rolled(room: Room) -> list[Row]:

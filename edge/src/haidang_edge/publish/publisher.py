@@ -227,12 +227,16 @@ class Publisher:
 
     def _handle(self, topic: topics.Topic, payload: bytes) -> None:
         if isinstance(topic, topics.IngestTopic):
-            was = self._centre_listens()
+            was, up = self._centre_listens(), any(self._ingest.values())
             state = messages.decode(payload, messages.IngestState) if payload else None
             online = self._ingest[topic.worker] = bool(state and state.online)
             if online and (not was or self._window.in_doubt()):
                 # workers keep no session: what was under way when the last one left went nowhere
                 self._window.restart(time.monotonic(), unconfirmed=self._session.unconfirmed)
+            if online and not up:
+                # nor does a shared subscription hear what is retained: who came up meanwhile is
+                # unknown to the centre
+                self._announced = True
         elif isinstance(topic, topics.NodeTopic) and topic.leaf is NodeLeaf.STORED:
             self._stored(self.trims(payload))
         elif isinstance(topic, topics.NodeTopic) and topic.leaf is NodeLeaf.COMMAND:
