@@ -286,14 +286,14 @@ def test_a_full_queue_pauses_reading_and_the_connection_lives_on(
 ) -> None:
     room = new_room(wordy.port)
     sender = new_sender(wordy.port)
-    worker = room.work(keepalive_s=1)
+    worker = room.work(keepalive_s=2, slow_s=100)
     gated.gate.shut()
     sender.post([events(n, n + 49) for n in range(1, 30_001, 50)])
     until(lambda: worker.load >= QUEUE_LOAD - 51, "queue full")
-    time.sleep(2.5)
+    time.sleep(4)
     assert worker.load <= QUEUE_LOAD + 51
     gated.gate.open()
-    until(lambda: sender.upto() == 30_000, "all stored")
+    until(lambda: sender.upto() == 30_000, "all stored", 60)
     assert wordy.log.read_text().count("as ingest-w1") == 1, "it had to connect once"
 
 
@@ -347,9 +347,10 @@ def test_alarms_are_in_the_outbox_while_the_series_are_down(
 
 
 def test_alarms_pass_series_that_hang(room: Room, sender: Sender, gated: GatedSeries) -> None:
-    room.work()
+    room.work(slow_s=1)
     gated.gate.shut()
     sender.post([events(n, n + 49) for n in range(101, 25_101, 50)])
+    assert room.alarms() == []
     sender.send(alarm_batch(1))
     until(lambda: len(room.alarms()) == 1, "alarm past the queue")
 

@@ -58,12 +58,14 @@ class Room:
             keep_pictures_ns=30 * DAY_NS,
         )
 
-    def work(self, name: str = "w1", **options: Any) -> IngestWorker:
+    def work(self, name: str = "w1", *, slow_s: float = 5.0, **options: Any) -> IngestWorker:
         """Start a worker and wait until it listens; broker settings as options."""
         ear = Sender(self.port, centre=self.centre)
         broker = BrokerSettings(host="127.0.0.1", port=self.port, plain=True, **options)
         worker = IngestWorker(
-            WorkerSettings(name=name, broker=broker), self.stores(name), lambda: self.directory
+            WorkerSettings(name=name, broker=broker, slow_s=slow_s),
+            self.stores(name),
+            lambda: self.directory,
         )
         thread = threading.Thread(target=self._run, args=(worker,), name=f"worker {name}")
         self.workers.append(worker)

@@ -192,9 +192,11 @@ class IngestWorker:
         batch = self._batch
         if not batch.acks:
             return False
-        if batch.taken.records >= BATCH_RECORDS or now_s - batch.begun_s >= LINGER_S:
+        if batch.taken.records >= BATCH_RECORDS:
             return True
-        # while the writer is busy a larger batch gets there no later
+        # behind one in hand and one that waits, a larger batch gets there no later
+        if now_s - batch.begun_s >= LINGER_S:
+            return self._writing < 2
         return not self._writing and (idle or bool(batch.told))
 
     def _hand_over(self) -> None:
