@@ -163,6 +163,7 @@ class Line:
         self.workers = [self.worker(f"w{n + 1}") for n in range(workers)]
         self.desks: list[Child] = []
         self.nodes: dict[str, Child] = {}
+        self.settings: dict[str, NodeSettings] = {}
         self._state: State | None = None
 
     @property
@@ -198,6 +199,7 @@ class Line:
             cameras=CAMERAS[name],
             **options,
         )
+        self.settings[name] = settings
         path = self.folder / f"{name}.json"
         path.write_bytes(msgspec.json.encode(settings))
         program = Path(__file__).with_name("node_process.py")

@@ -297,6 +297,33 @@ class Node:
         self._notes.close()
 
 
+def fill_with_backlog(settings: NodeSettings, *, records: int, per_s: float) -> None:
+    """A spool as an outage leaves it: `records` made at that rate, the last one a minute ago."""
+    folder, step_ns = Path(settings.folder), int(1e9 / per_s)
+    at_ns = begun_ns = time.time_ns() - 60_000_000_000 - records * step_ns
+    notes = Notes(Path(settings.notes))
+    quota, size = settings.quota_bytes, settings.segment_bytes
+    spool = Spool(
+        SpoolSettings(folder=folder, quota_bytes=quota, segment_bytes=size), wall_ns=lambda: at_ns
+    )
+    waiting: list[int] = []
+    for number in range(records):
+        at_ns = begun_ns + number * step_ns
+        camera = settings.cameras[number % len(settings.cameras)]
+        count = ZoneCount(cls="person", mean=1.0, max=1)
+        record = Observation(t=at_ns, camera=camera, interval_s=1.0, frames=5, counts=(count,))
+        raw = encode_record(record)
+        seq = spool.append(RecordClass.OBSERVATION, raw)
+        notes.made(Note(seq=seq, cls=RecordClass.OBSERVATION, raw=raw.decode()))
+        waiting.append(seq)
+        if len(waiting) == 2000 or number == records - 1:
+            spool.wait(seq, timeout_s=60.0)
+            notes.settled(waiting)
+            waiting.clear()
+    spool.close()
+    notes.close()
+
+
 def _is_one(number: int, every: int) -> bool:
     return every > 0 and number % every == 0
 

@@ -8,6 +8,7 @@ import pytest
 
 from fakes.node_alarms import Ear, alarms_of
 from fakes.node_line import Line, kill_whole, revive, wait_for
+from fakes.node_process import fill_with_backlog
 from fakes.shims import TcpWire
 from haidang_protocols.wire.acl import Verb, bridge_acl
 from servers import start
@@ -177,4 +178,31 @@ def test_with_the_wan_cut_an_alarm_arrives_on_the_sites_broker(
         line.stop()
     finally:
         wan.close()
+    assert not line.account().faults()
+
+
+def test_live_alarms_do_not_wait_for_a_backlog(
+    new_line: Callable[..., Line],
+    embedded: dict[str, Any],
+    broker: start.Server,
+    ears: Callable[[int], Ear],
+    tell: Callable[[object], None],
+) -> None:
+    ear = ears(broker.port)
+    line = new_line(**embedded, workers=1)
+    line.desk()
+    node = line.node(rate=40.0, alarm_every=8, snapshot_every=0, backlog_per_s=1500.0)
+    fill_with_backlog(line.settings["n1"], records=15_000, per_s=10.0)
+    for child in (*line.workers, *line.desks):
+        child.start()
+    wait_for(lambda: all(c.said("is up") for c in (*line.workers, *line.desks)), "the centre")
+    node.start()
+    wait_for(line.stored, "the backlog goes")
+    alarms = made_now(line, for_s=3.0)
+    left = len(line.notes("n1").settled) - line.stored()
+    hears(ear, alarms)
+    tell(f"slowest of {len(alarms)} alarms {late(ear, alarms):.2f} s, {left} records behind them")
+    assert left > 1000, "the backlog was there meanwhile"
+    line.finish()
+    line.stop()
     assert not line.account().faults()
