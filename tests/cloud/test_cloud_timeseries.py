@@ -94,6 +94,24 @@ def test_reads_are_bounded_by_time_and_tags(series: TimeSeries, bucket: str) -> 
     assert list(series.read(bucket, "event", tags={"camera": "o'clock \\"})) == []
 
 
+def test_much_is_read_in_pieces_while_it_is_written_elsewhere(
+    series: TimeSeries, bucket: str
+) -> None:
+    many = [line for n in range(25_000) for line in lines(event(NOW + n))]
+    for at in range(0, len(many), 5000):
+        assert series.write(bucket, many[at : at + 5000]) == []
+    copy = f"{bucket}-copy"
+    series.ensure(copy)
+    seen = 0
+    for point in series.read(bucket, "event"):
+        if seen % 5000 == 0:
+            series.write(copy, [line_of(point).encode()])
+        seen += 1
+    assert seen == 25_000
+    assert series.count(copy, "event", "id") == 5
+    series.drop(copy)
+
+
 def test_a_line_that_is_none_is_refused_alone(series: TimeSeries, bucket: str) -> None:
     good = [line for n in range(40) for line in lines(event(NOW + n))]
     bad = [*good[:17], b"no line protocol", *good[17:]]
@@ -284,6 +302,27 @@ def test_a_lost_answer_after_the_write_is_asked_again_with_the_same_bytes() -> N
         series.write("b", [b"m x=1 1"])
     assert series.write("b", [b"m x=1 1"]) == []
     assert list(server.lines) == [b"m x=1 1"]
+    series.close()
+    server.close()
+
+
+def test_a_connection_that_the_server_ended_meanwhile_is_no_outage() -> None:
+    server = ScriptedInflux([Say(stores=True), Say(hangs=True)])
+    series = scripted(server)
+    assert series.write("b", [b"m x=1 1"]) == []
+    assert series.write("b", [b"m x=2 2"]) == []
+    assert set(server.lines) == {b"m x=1 1", b"m x=2 2"}
+    series.close()
+    server.close()
+
+
+def test_a_server_that_asks_for_years_gets_minutes() -> None:
+    server = ScriptedInflux([Say(503, retry_after="1e300"), Say(503, retry_after="tomorrow")])
+    series = scripted(server)
+    for asked in (300.0, 0.0):
+        with pytest.raises(StoreUnavailableError) as caught:
+            series.write("b", [b"m x=1 1"])
+        assert caught.value.retry_after_s == asked
     series.close()
     server.close()
 
