@@ -85,7 +85,8 @@ class Spells:
         self._expire(mono_ns)
         for key, spell in self._by_key.items():
             if key not in here:
-                spell.gone, spell.left = True, key in seen
+                # who was seen to leave has left, also when they are out of the picture since
+                spell.gone, spell.left = True, spell.left or key in seen
 
     def hold(self, key: int, subject: Subject, mono_ns: int) -> None:
         """A look has shown that the condition holds for `key`."""

@@ -18,6 +18,8 @@ _NS = 1e-9
 """A nanosecond in seconds."""
 VOTES_KEPT = 0.9
 """Share of a class vote's weight that is left at the next one: a track may change its mind."""
+RIM = 0.005
+"""A box that is closer to the picture's edge is cut off by it."""
 _CENTRE = np.array([[0.5, 0], [0, 0.5], [0.5, 0], [0, 0.5]], np.float32)
 """A box times this is its centre."""
 
@@ -157,10 +159,12 @@ class Tracker:
         if not sure.all():
             pairs = _greedy(fit, pairs)
         if len(pairs) < min(fit.shape):
-            grown = (np.minimum(unseen_s, s.lost_s) * s.widen_per_s).astype(np.float32)
+            # as long as its velocity is trusted: later its place is anybody's
+            grown = (np.minimum(unseen_s, s.coast_s) * s.widen_per_s).astype(np.float32)
             near = _overlap(_widened(expected, grown), found[:, :4])
             alike = same & sure & _alike(expected, found[:, :4])
-            pairs = _greedy(np.where(alike, near, 0), pairs)
+            stays = ~_leaving(self._boxes, self._speeds)[:, None]
+            pairs = _greedy(np.where(alike & stays, near, 0), pairs)
         return pairs
 
     def _take(self, found: Array, pairs: list[tuple[int, int]], mono_ns: int) -> None:
@@ -243,6 +247,14 @@ def _widened(boxes: Array, shares: Array) -> Array:
     margin = (size * shares)[:, None]
     wide: Array = boxes + margin * np.array([-1, -1, 1, 1], np.float32)
     return wide
+
+
+def _leaving(boxes: Array, speeds: Array) -> NDArray[np.bool_]:
+    """Whether a box is cut off by the picture's edge and was on its way out over it."""
+    out_low = (boxes[:, :2] <= RIM) & (speeds < 0)
+    out_high = (boxes[:, 2:] >= 1 - RIM) & (speeds > 0)
+    leaving: NDArray[np.bool_] = np.any(out_low | out_high, axis=1)
+    return leaving
 
 
 def _alike(a: Array, b: Array) -> NDArray[np.bool_]:
