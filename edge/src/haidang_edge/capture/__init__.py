@@ -15,7 +15,8 @@ from haidang_edge.capture.errors import (
 from haidang_edge.capture.frame import Frame
 from haidang_edge.capture.gate import Gate, GateSettings
 from haidang_edge.capture.reopen import Backoff, reopening
-from haidang_edge.capture.source import CaptureSettings, Source, open_source
+from haidang_edge.capture.settings import CaptureSettings
+from haidang_edge.capture.source import Source, open_source
 
 __all__ = [
     "Address",

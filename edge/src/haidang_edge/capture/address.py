@@ -1,4 +1,4 @@
-"""Where a camera is: a file or a stream, with secrets from the environment and a name without them.
+"""Where a camera is: file, stream or drawn street; secrets come from the environment, never shown.
 
 A source is written in a catalogue, so no password stands in it: `rtsp://admin:${CAM_PASSWORD}@host/h264`.
 """
@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+from haidang_edge.capture.drawn import SCHEME as STREET_SCHEME
+from haidang_edge.capture.drawn import StreetAddress, read_street
 from haidang_edge.capture.errors import SourceAddressError
 
 LIVE_SCHEMES = ("rtsp", "rtsps")
@@ -26,11 +28,13 @@ class Address:
         url: what the opener gets; never printed.
         shown: the same without user, password and query: for messages, logs and heartbeats.
         live: a stream that goes on by itself; False for a file.
+        street: what is drawn, where nothing is filmed.
     """
 
     url: str = field(repr=False)
     shown: str
     live: bool
+    street: StreetAddress | None = None
 
     @classmethod
     def parse(
@@ -45,9 +49,12 @@ class Address:
         Values from the environment are raw; in a URL's user part they are percent-encoded here.
 
         Raises:
-            SourceAddressError: unknown scheme, no host, a variable that is not set.
+            SourceAddressError: unknown scheme, no host, no such street, a variable that is not set.
         """
         values = os.environ if environment is None else environment
+        if source.startswith(STREET_SCHEME):
+            street = read_street(source, folder=folder)
+            return cls(url=source, shown=source, live=False, street=street)
         found = _SCHEME.match(source)
         if found is None or found.group(1) == "file":
             path = Path(_filled(source.removeprefix("file://"), source, values, raw=True))
@@ -57,7 +64,7 @@ class Address:
         if scheme not in LIVE_SCHEMES:
             raise SourceAddressError(
                 f"source {_shown(source)!r}: {scheme}:// is not known; "
-                f"allowed: {', '.join(f'{s}://' for s in LIVE_SCHEMES)} or a file"
+                f"allowed: {', '.join(f'{s}://' for s in LIVE_SCHEMES)}, {STREET_SCHEME} or a file"
             )
         rest = source[found.end() :]
         authority, slash, path_ = rest.partition("/")
