@@ -97,7 +97,7 @@ def test_reads_are_bounded_by_time_and_tags(series: TimeSeries, bucket: str) -> 
 def test_much_is_read_in_pieces_while_it_is_written_elsewhere(
     series: TimeSeries, bucket: str
 ) -> None:
-    many = [line for n in range(25_000) for line in lines(event(NOW + n))]
+    many = [line for n in range(12_000) for line in lines(event(NOW + n))]
     for at in range(0, len(many), 5000):
         assert series.write(bucket, many[at : at + 5000]) == []
     copy = f"{bucket}-copy"
@@ -107,8 +107,8 @@ def test_much_is_read_in_pieces_while_it_is_written_elsewhere(
         if seen % 5000 == 0:
             series.write(copy, [line_of(point).encode()])
         seen += 1
-    assert seen == 25_000
-    assert series.count(copy, "event", "id") == 5
+    assert seen == 12_000
+    assert series.count(copy, "event", "id") == 3
     series.drop(copy)
 
 
