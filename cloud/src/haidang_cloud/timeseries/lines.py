@@ -84,9 +84,10 @@ class LineMaker:
             event.zone,
             event.severity,
             event.phase,
+            event.rule,
         )
         fields = (
-            f'{head}id="{record_id}",event={text(event.event)},rule={text(event.rule)},'
+            f'{head},id="{record_id}",event={text(event.event)},'
             f"alarm={event.alarm},synced={event.synced}"
         )
         if event.box is not None:
@@ -115,8 +116,9 @@ class LineMaker:
         zone: str,
         severity: str,
         phase: str,
+        rule: str,
     ) -> str:
-        return _head(
+        head = _head(
             "event",
             ("site", site),
             ("node", node),
@@ -127,6 +129,7 @@ class LineMaker:
             ("severity", severity),
             ("phase", phase),
         )
+        return f"{head}rule={text(rule)}"
 
     def observation(self, record: Observation, site: str, node: str) -> list[str]:
         """A line for each count and each crossing."""
