@@ -27,7 +27,7 @@ from haidang_edge.agent.recorder import Recorder
 from haidang_edge.agent.telling import Telling
 from haidang_edge.errors import NodeConfigError
 from haidang_edge.publish import Hooks, Publisher
-from haidang_edge.spool import ClockFixes, NodeClock, Spool
+from haidang_edge.spool import ClockFixes, NodeClock, Spool, TimeSource
 from haidang_protocols.wire.errors import MessageRefusedError
 from haidang_protocols.wire.messages import Heartbeat
 
@@ -50,13 +50,19 @@ _ENVIRONMENT = {
 class Supervisor:
     """See the module."""
 
-    def __init__(self, config: NodeConfig, *, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        config: NodeConfig,
+        *,
+        limits: Limits | None = None,
+        time_source: TimeSource | None = None,
+    ) -> None:
         """Judge the catalogue, open the spool; raises `UserError` or `SpoolError`."""
         folder = Path(config.spool.folder)
         self._context = _fork_server()
         self._lock_fd = _alone(folder)
         self._declarations = Declarations(config, self._inspect)
-        self._clock = NodeClock(folder, trust_wall=config.trust_wall)
+        self._clock = NodeClock(folder, source=time_source, trust_wall=config.trust_wall)
         self._spool = Spool(config.spool_settings())
         self._recorder = Recorder(self._spool, self._clock, node=config.node, folder=folder)
         self._crew = Crew(
@@ -232,6 +238,6 @@ def _fork_server() -> ForkServerContext:
     return context
 
 
-def run(config: NodeConfig) -> int:
+def run(config: NodeConfig, *, time_source: TimeSource | None = None) -> int:
     """Run the node; raises an error with one sentence for what a person must mend."""
-    return Supervisor(config).run()
+    return Supervisor(config, time_source=time_source).run()

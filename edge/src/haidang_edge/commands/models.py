@@ -16,7 +16,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="add|list|verify")
     add = actions.add_parser("add", parents=[common], help="copy a model in, checked")
-    add.add_argument("file", type=Path, help="the model's file (.tflite)")
+    add.add_argument(
+        "file", type=Path, help="the model's file (.tflite), or the name of one that is shipped"
+    )
     add.add_argument(
         "--manifest", type=Path, help="what it is (YAML); not needed for a model that Haidang knows"
     )
@@ -34,10 +36,11 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _add(arguments: argparse.Namespace) -> int:
-    from haidang_edge.detect import ModelStore
+    from haidang_edge.detect import ModelStore, recipes
 
+    file = recipes.shipped(str(arguments.file)) or arguments.file
     store = ModelStore(arguments.models)
-    model = store.add(arguments.file, manifest=arguments.manifest, replace=arguments.replace)
+    model = store.add(file, manifest=arguments.manifest, replace=arguments.replace)
     sys.stdout.write(f"{model.name}: {len(model.labels)} labels, {model.path}\n")
     return 0
 
@@ -79,7 +82,8 @@ MODELS = Command(
     help="add, list and verify the node's models",
     configure=_configure,
     run=_run,
-    examples="  haidang node models add ssd_mobilenet_v1_coco_quant.tflite --models models\n"
+    examples="  haidang node models add haidang-street\n"
+    "  haidang node models add ssd_mobilenet_v1_coco_quant.tflite --models models\n"
     "  haidang node models add ours.tflite --manifest ours.yaml\n"
     "  haidang node models list\n"
     "  haidang node models verify\n"

@@ -7,14 +7,18 @@ goes first and a gap record says exactly what is missing.
 from haidang_edge.spool.clock import NodeClock, SystemTime, TimeSource
 from haidang_edge.spool.clockfix import ClockFixes
 from haidang_edge.spool.files import Files, SystemFiles
+from haidang_edge.spool.reader import Kept, SpoolLook, SpoolReader
 from haidang_edge.spool.spool import Entry, Spool, SpoolSettings
 
 __all__ = [
     "ClockFixes",
     "Entry",
     "Files",
+    "Kept",
     "NodeClock",
     "Spool",
+    "SpoolLook",
+    "SpoolReader",
     "SpoolSettings",
     "SystemFiles",
     "SystemTime",

@@ -58,13 +58,13 @@ def frame(seq: int, appended_ns: int, payload: bytes) -> bytes:
     return b"".join((struct.pack("<II", len(payload), crc), body, payload))
 
 
-def frames(data: bytes) -> Iterator[Frame]:
-    """The whole frames of a segment's bytes, in order, up to the first that is broken.
+def frames(data: bytes, *, at: int = HEADER.size) -> Iterator[Frame]:
+    """The whole frames of a segment's bytes from `at` on, up to the first that is broken.
 
     A broken frame whose length is plausible is stepped over when a whole one follows it: a flipped
     bit costs one record, not all behind it.
     """
-    offset = HEADER.size
+    offset = at
     while (found := _at(data, offset)) is not None:
         whole, end = found
         if whole is not None:

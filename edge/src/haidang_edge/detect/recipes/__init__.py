@@ -1,7 +1,11 @@
-"""Manifests of models that Haidang knows by their SHA-256, so that nobody has to write one."""
+"""Manifests of models that Haidang knows by their SHA-256, so that nobody has to write one.
+
+A model whose file stands beside its manifest is shipped: its name alone is enough.
+"""
 
 from collections.abc import Iterator
 from importlib.resources import files
+from pathlib import Path
 
 from haidang_edge.detect.manifest import Manifest, read_manifest
 
@@ -14,6 +18,15 @@ def find(sha256: str) -> str | None:
 def names() -> tuple[str, ...]:
     """The models that need no manifest."""
     return tuple(manifest.name for _, manifest in _all())
+
+
+def shipped(name: str) -> Path | None:
+    """The file of the model of that name, where Haidang brings it along."""
+    for _, manifest in _all():
+        path = Path(str(files(__package__) / manifest.file))
+        if manifest.name == name and path.is_file():
+            return path
+    return None
 
 
 def _all() -> Iterator[tuple[str, Manifest]]:
