@@ -23,6 +23,7 @@ from haidang_cloud.state.tables import blob, outbox
 from haidang_cloud.timeseries import Point, TimeSeries
 from haidang_cloud.timeseries.base import private_bucket
 from haidang_cloud.timeseries.lines import lines_of, parse
+from haidang_edge.spool import segment
 from haidang_protocols.catalogue import Catalogue
 from haidang_protocols.wire.records import (
     Gap,
@@ -33,6 +34,7 @@ from haidang_protocols.wire.records import (
     encode_record,
 )
 from haidang_protocols.wire.seqset import SeqSet
+from haidang_protocols.wire.snapshot import decode_snapshot
 
 MEASUREMENTS = ("event", "observation", "crossing", "gap")
 _NOTE = msgspec.json.Decoder(Note)
@@ -60,6 +62,24 @@ class Notes:
             settled.update(note.settled)
             drained += note.drained
         return cls(made, frozenset(settled), drained)
+
+    @classmethod
+    def of_spool(cls, folder: Path) -> "Notes":
+        """What stands in a spool's segments: all that a node ever spooled, while none is full."""
+        made: dict[int, Note] = {}
+        for path in folder.glob("*.seg"):
+            data = path.read_bytes()
+            head = segment.read_header(data)
+            if head is None:
+                continue
+            for frame in segment.frames(data):
+                payload = data[frame.offset : frame.offset + frame.size]
+                if head[0] is RecordClass.SNAPSHOT:
+                    digest = hashlib.sha256(decode_snapshot(payload)[1]).hexdigest()
+                    made[frame.seq] = Note(seq=frame.seq, cls=head[0], sha256=digest)
+                else:
+                    made[frame.seq] = Note(seq=frame.seq, cls=head[0], raw=payload.decode())
+        return cls(made, frozenset(made), 0)
 
 
 @dataclass(slots=True)

@@ -144,17 +144,22 @@ class Line:
         timeseries: dict[str, Any],
         workers: int = 2,
         lake: Path | None = None,
+        declared: str | None = None,
+        broker_part: dict[str, Any] | None = None,
     ) -> None:
+        """`declared`, `broker_part`: another catalogue, a broker that asks for certificates."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.broker = folder, broker
-        (folder / "line.yaml").write_text(catalogue_text())
+        text = declared or catalogue_text()
+        self.catalogue = load_texts({"line.yaml": text})
+        (folder / "line.yaml").write_text(text)
         settings = {
-            "centre": "c",
+            "centre": self.catalogue.centre.id,
             "state": state,
             "timeseries": timeseries,
             "lake": str(lake or folder / "lake"),
             "blobs": str(folder / "blobs"),
-            "broker": {"port": broker.port, "plain": True},
+            "broker": broker_part or {"port": broker.port, "plain": True},
             "catalogue": "line.yaml",
         }
         # JSON is YAML
@@ -226,7 +231,7 @@ class Line:
         if self._state is None:
             self._state = state_of(self.config)
         try:
-            known = ledger.read(self._state, "c")
+            known = ledger.read(self._state, self.catalogue.centre.id)
         except StateUnavailableError:
             return 0
         return sum(len(seqs) for key, seqs in known.items() if key.node == node)
@@ -269,16 +274,16 @@ class Line:
         if self._state is not None:
             self._state.close()
 
-    def account(self, node: str = "n1") -> Account:
+    def account(self, node: str = "n1", *, notes: Notes | None = None) -> Account:
         """Holds what the spool settled against ledger, lake, time series, pictures, outbox."""
         config = self.config
         state, series = state_of(config), series_of(config)
         try:
             return account(
-                self.notes(node),
+                notes or self.notes(node),
                 node=node,
                 config=config,
-                catalogue=catalogue(),
+                catalogue=self.catalogue,
                 state=state,
                 series=series,
             )

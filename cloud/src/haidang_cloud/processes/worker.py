@@ -92,7 +92,8 @@ def _report(worker: str, line: CaseLine, jobs: Jobs) -> None:
 def _case_jobs(line: CaseLine) -> list[Job]:
     """What staff wait for: short pauses after a failure, and every worker does it."""
     return [
-        Job(name="cases", run=line.serve_cases, backoff_max_s=1.0),
+        # an alarm waits for this one when the database is back
+        Job(name="cases", run=line.serve_cases, backoff_max_s=0.3),
         Job(name="answers", run=line.serve_answers, backoff_max_s=1.0),
         Job(name="forget-answers", run=line.forget, every_s=HOUR_S, lease_s=HOUR_S),
     ]
