@@ -5,6 +5,7 @@ so that a full run can have skipped nothing.
 """
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -77,9 +78,12 @@ def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[start.Influx]:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[start.Postgres]:
+def postgres() -> Iterator[start.Postgres]:
     """A private PostgreSQL for the whole run: use databases of your own."""
     folder = _need(find.postgres_bin(), "PostgreSQL 15 is not installed (apt install postgresql)")
-    server = start.postgres(folder, tmp_path_factory.mktemp("postgres") / "pg")
+    # not below pytest's own folder: its user must get in, and another run shuts that folder again
+    home = Path(tempfile.mkdtemp(prefix="haidang-postgres-"))
+    server = start.postgres(folder, home / "pg")
     yield server
     server.server.stop()
+    start.remove(home)

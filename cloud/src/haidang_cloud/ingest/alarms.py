@@ -14,7 +14,7 @@ from haidang_cloud.errors import StateUnavailableError
 from haidang_cloud.state import outbox
 from haidang_cloud.state.database import State
 from haidang_cloud.state.outbox import Alarm
-from haidang_protocols.wire.records import Event
+from haidang_protocols.wire.records import Event, Phase
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +116,12 @@ class AlarmDesk:
 
     def _tell_all(self, events: Sequence[tuple[str, Event]]) -> None:
         with self._lock:
-            fresh = {record: event for record, event in events if record not in self._told}
+            fresh = {
+                record: event
+                for record, event in events
+                # the end of an alarm calls nobody, and would look like a second one
+                if record not in self._told and event.phase is not Phase.END
+            }
             self._told.update(dict.fromkeys(fresh))
             while len(self._told) > TOLD_KEPT:
                 del self._told[next(iter(self._told))]

@@ -111,10 +111,15 @@ def take(
         return False
     key = SpoolKey(topic.node, batch.spool, topic.site)
     first, last = batch.seqs[0], batch.seqs[-1]
-    stored = into.stored.setdefault(key, SeqSet())
-    if not (stored.disjoint(first, last) and known(key).disjoint(first, last)):
+    stored = into.stored.get(key)
+    if not known(key).disjoint(first, last):
         return False
-    stored.add(first, last)
+    if stored is None:
+        into.stored[key] = SeqSet([(first, last)])
+    elif stored.disjoint(first, last):
+        stored.add(first, last)
+    else:
+        return False
     into.records += len(batch.seqs)
     into.frames.append(frame(Header(text, now_ns, directory.number), payload))
     _records(into, batch, Came(key, text, payload), directory, now_ns)
@@ -138,7 +143,6 @@ def _in_place(batch: Quick, topic: NodeTopic, directory: Directory, now_ns: int)
 def _records(into: Taken, batch: Quick, came: Came, directory: Directory, now_ns: int) -> None:
     site, node, maker = batch.site, batch.node, directory.maker
     prefix = f"{node}.{batch.spool}."
-    times: dict[str, list[int]] = {}
     for seq, record in zip(batch.seqs, batch.records, strict=True):
         if not isinstance(record, _QuickEvent):
             lines = maker.observation(record, site, node)
@@ -147,8 +151,6 @@ def _records(into: Taken, batch: Quick, came: Came, directory: Directory, now_ns
             continue
         into.lines.append(maker.event(record, site, node, f"{prefix}{seq}").encode())
         into.origins.append((came, seq))
-        times.setdefault(directory.cameras[record.camera].place, []).append(record.t)
+        into.window(RECORDS, directory.cameras[record.camera].place, record.t)
         if record.alarm:
             into.alarm(came, seq, centre=directory.centre, now_ns=now_ns)
-    for place, there in times.items():
-        into.window(RECORDS, place, *there)

@@ -55,10 +55,15 @@ class Taken:
     windows: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     records: int = 0
 
-    def window(self, dataset: str, place: str, *times: int) -> None:
-        """Something of `dataset` at `place` came for these times."""
-        low, high = self.windows.get((dataset, place), times[:1] * 2)
-        self.windows[dataset, place] = (min(low, *times), max(high, *times))
+    def window(self, dataset: str, place: str, t: int) -> None:
+        """Something of `dataset` at `place` came for time `t`."""
+        span = self.windows.get((dataset, place))
+        if span is None:
+            self.windows[dataset, place] = (t, t)
+        elif t > span[1]:
+            self.windows[dataset, place] = (span[0], t)
+        elif t < span[0]:
+            self.windows[dataset, place] = (t, span[1])
 
     def alarm(self, came: Came, seq: int, *, centre: str, now_ns: int) -> None:
         """Record `seq` of a message is an event that somebody must see now."""

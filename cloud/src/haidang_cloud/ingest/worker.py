@@ -98,7 +98,7 @@ class IngestWorker:
         self._state_topic = topics.ingest_topic(self._centre, settings.name)
         self._connection = Connection(
             settings.broker,
-            client_id=f"ingest-{settings.name}",
+            client_id=f"{self._centre}.ingest.{settings.name}",
             will=(self._state_topic, messages.encode(messages.IngestState(online=False))),
             on_up=self._up,
             on_message=self._message,

@@ -71,6 +71,14 @@ def _overview(words: Sequence[str], commands: Mapping[tuple[str, ...], EntryPoin
         out.write(f"haidang: no command {' '.join(asked)!r}; the commands are:\n\n")
     out.write("usage: haidang COMMAND [--help]\n\n")
     for key, entry in (below or commands).items():
-        command: Command = entry.load()
-        out.write(f"  haidang {' '.join(key):<24} {command.help}\n")
+        out.write(f"  haidang {' '.join(key):<24} {_help_of(entry)}\n")
     return 0 if known else EXIT_REFUSED
+
+
+def _help_of(entry: EntryPoint) -> str:
+    """One line of help; a package that is half installed hides no other command."""
+    try:
+        command: Command = entry.load()
+    except ImportError as error:
+        return f"(cannot be loaded: {error})"
+    return command.help
