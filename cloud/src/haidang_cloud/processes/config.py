@@ -66,6 +66,23 @@ class ApiConfig(Struct, frozen=True, kw_only=True):
     proxies: tuple[str, ...] = ()
 
 
+class ConsoleConfig(Struct, frozen=True, kw_only=True):
+    """Where the console listens; `origin` and `proxies` as with the API.
+
+    Attributes:
+        language: what somebody reads who has not chosen yet.
+    """
+
+    host: str = "127.0.0.1"
+    port: Port = 8081
+    origin: Annotated[
+        str,
+        Meta(pattern="^https?://[^/?#]+$", description="an address such as https://ioc.tinh.vn"),
+    ] = "http://127.0.0.1:8081"
+    proxies: tuple[str, ...] = ()
+    language: Annotated[str, Meta(pattern="^(vi|en)$", description="vi or en")] = "vi"
+
+
 class CloudConfig(Struct, frozen=True, kw_only=True):
     """What a process of the centre must know; paths are relative to the file."""
 
@@ -76,6 +93,7 @@ class CloudConfig(Struct, frozen=True, kw_only=True):
     blobs: str
     broker: BrokerConfig = BrokerConfig()
     api: ApiConfig = ApiConfig()
+    console: ConsoleConfig = ConsoleConfig()
     catalogue: str | None = None
     snapshot_days: Annotated[int, Meta(ge=1, le=3650)] = 30
     audit_head: str | None = None

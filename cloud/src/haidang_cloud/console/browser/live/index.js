@@ -1,0 +1,11 @@
+// The one live picture that all panels of a page draw from.
+//
+// It is read whole by HTTP, then kept by updates over NiceGUI's socket. Updates are numbered: when
+// one is missing, the whole is read again. Rows are replaced, never changed.
+export { live, cases, cameras, nodes, minutes, events, start, renew, setting } from "./store.js";
+export { t, word, nameOf, cameraOf, placeLine } from "./words.js";
+export { age, ago, clockTime, dayTime, today, ageOf, number, timer } from "./times.js";
+export { answer, note, readCase, goOn, logIn, logOut, say, toasts } from "./acts.js";
+export { openCases, byUrgency, SEVERITIES, cameraState, nodeState, caseTitle, caseWhere } from "./judge.js";
+export { Mark } from "./mark.js";
+export { plan } from "./sketch.js";

@@ -1,0 +1,52 @@
+// What rows mean: what is urgent, who is silent; the same for every panel.
+import { cameras, cases, live, nodes } from "./store.js";
+import { cameraOf, nameOf, t, word } from "./words.js";
+
+export const SEVERITIES = ["critical", "warning", "info"];
+const OPEN = new Set(["raised", "acknowledged", "on_scene"]);
+const SILENT_MS = 35000; // three heartbeats and a little
+
+export const isOpen = (row) => OPEN.has(row.state);
+
+// The more severe first; of those, what nobody has taken up; of those, what waits longest.
+export function byUrgency(a, b) {
+  const severity = SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity);
+  const taken = (a.state !== "raised") - (b.state !== "raised");
+  return severity || taken || a.raised - b.raised || (a.id < b.id ? -1 : 1);
+}
+
+export function openCases() {
+  return [...cases.values()].filter(isOpen).sort(byUrgency);
+}
+
+export function caseTitle(row) {
+  const rule = nameOf("rule", row.rule, row.camera);
+  const kind = word("rule", row.type);
+  const subject = row.cls ? word("class", row.cls) : "";
+  return subject ? `${rule === row.rule ? kind : rule} · ${subject}` : rule === row.rule ? kind : rule;
+}
+
+export function caseWhere(row) {
+  const zone = row.zone ? nameOf("zone", row.zone, row.camera) : "";
+  return [nameOf("camera", row.camera), zone].filter(Boolean).join(" · ");
+}
+
+// A camera's state as it is now: what its node said last, unless that is too long ago.
+export function cameraState(id) {
+  const row = cameras.get(id);
+  if (!row || !row.at) return { state: "unknown", tone: "faint", good: false, why: t("cameras.unknown_why") };
+  const node = nodes.get(cameraOf(id)?.node);
+  const since = live.now - row.at;
+  if (since > SILENT_MS || node?.online === false)
+    return { state: "silent", tone: "bad", good: false, since, why: "" };
+  const tones = { live: "good", connecting: "notice", frozen: "notice", ended: "notice" };
+  return { state: row.state, tone: tones[row.state] ?? "bad", good: row.state === "live", why: row.why };
+}
+
+export function nodeState(id) {
+  const row = nodes.get(id);
+  if (!row || (!row.at && row.online === undefined)) return { state: "never", tone: "faint", good: false };
+  if (row.online === false) return { state: "offline", tone: "bad", good: false };
+  if (!row.at || live.now - row.at > SILENT_MS) return { state: "silent", tone: "bad", good: false };
+  return { state: "online", tone: "good", good: true };
+}

@@ -1,0 +1,58 @@
+// Times as people read them: ages that count up, hours in the centre's own time zone.
+import { live, setting } from "./store.js";
+import { t } from "./words.js";
+
+const formats = new Map();
+
+function format(key, options) {
+  const zone = setting.value?.time_zone ?? "UTC";
+  const language = setting.value?.language === "en" ? "en-GB" : "vi-VN";
+  const name = `${key} ${zone} ${language}`;
+  if (!formats.has(name))
+    formats.set(name, new Intl.DateTimeFormat(language, { timeZone: zone, ...options }));
+  return formats.get(name);
+}
+
+export function clockTime(ms, seconds = true) {
+  const options = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  if (seconds) options.second = "2-digit";
+  return format(`clock${seconds}`, options).format(ms);
+}
+
+export function dayTime(ms) {
+  const day = format("day", { day: "2-digit", month: "2-digit", year: "numeric" }).format(ms);
+  return `${day} ${clockTime(ms)}`;
+}
+
+export function today(ms) {
+  return format("today", { weekday: "short", day: "2-digit", month: "2-digit" }).format(ms);
+}
+
+// How long ago something was, in milliseconds, never less than 0: clocks differ.
+export function ageOf(ms) {
+  return Math.max(0, live.now - ms);
+}
+
+export function age(ms) {
+  const s = Math.floor(ms / 1000);
+  if (s < 100) return t("age.s", { n: s });
+  if (s < 5400) return t("age.m", { n: Math.round(s / 60) });
+  if (s < 129600) return t("age.h", { n: Math.round(s / 3600) });
+  return t("age.d", { n: Math.round(s / 86400) });
+}
+
+export function ago(ms) {
+  return t("age.ago", { age: age(ageOf(ms)) });
+}
+
+export function number(value) {
+  return new Intl.NumberFormat(setting.value?.language === "en" ? "en-GB" : "vi-VN").format(value);
+}
+
+// Minutes and seconds of a timer: 04:31, 1:02:09.
+export function timer(ms) {
+  const s = Math.floor(ms / 1000);
+  const parts = [Math.floor(s / 60) % 60, s % 60].map((n) => String(n).padStart(2, "0"));
+  const hours = Math.floor(s / 3600);
+  return hours ? `${hours}:${parts.join(":")}` : parts.join(":");
+}

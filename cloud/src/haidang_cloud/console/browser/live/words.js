@@ -1,0 +1,36 @@
+// Texts of the viewer's language, and names of the catalogue.
+import { setting } from "./store.js";
+
+export function t(key, values = {}) {
+  const text = setting.value?.texts[key] ?? "";
+  return text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+}
+
+// The word for a value that rows carry: a severity, a rule's kind, a class, a camera's state.
+export function word(kind, value) {
+  return setting.value?.words[kind]?.[value] ?? value;
+}
+
+export function cameraOf(id) {
+  return setting.value?.cameras.find((camera) => camera.id === id);
+}
+
+export function nameOf(kind, id, camera = "") {
+  if (kind === "camera") return cameraOf(id)?.name ?? id;
+  if (kind === "place") return setting.value?.places[id]?.name ?? id;
+  if (kind === "scope") return setting.value?.scopes[id] ?? id;
+  const there = cameraOf(camera);
+  const known = { zone: [...(there?.zones ?? []), ...(there?.lines ?? [])], rule: there?.rules ?? [] };
+  return known[kind]?.find((one) => one.id === id)?.name ?? id;
+}
+
+// A place and what holds it, innermost first, as one line.
+export function placeLine(id) {
+  const names = [];
+  let at = setting.value?.places[id];
+  while (at && names.length < 3) {
+    names.push(at.name);
+    at = setting.value.places[at.parent];
+  }
+  return [...new Set(names)].join(", ");
+}

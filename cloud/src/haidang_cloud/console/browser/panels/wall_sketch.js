@@ -1,0 +1,75 @@
+// Places and cameras, drawn from the catalogue: nothing is asked of a map's host.
+import { cameraState, live, Mark, openCases, plan, setting, start, SEVERITIES, t, word } from "haidang-live";
+
+const COLOURS = { good: "var(--good)", notice: "var(--notice)", bad: "var(--bad)", faint: "var(--faint)" };
+
+export default {
+  components: { Mark },
+  created: start,
+  data: () => ({ width: 900, height: 420 }),
+  mounted() {
+    this.observer = new ResizeObserver(() => {
+      const box = this.$refs.body?.getBoundingClientRect();
+      if (box?.width && box.height) [this.width, this.height] = [Math.round(box.width), Math.round(box.height)];
+    });
+    this.observer.observe(this.$refs.body);
+  },
+  unmounted() {
+    this.observer.disconnect();
+  },
+  computed: {
+    ready: () => live.ready && setting.value,
+    plan() {
+      return plan(setting.value, this.width, this.height);
+    },
+    alarms() {
+      const found = new Map();
+      for (const row of openCases()) {
+        const known = found.get(row.camera);
+        if (!known) found.set(row.camera, { severity: row.severity, count: 1, first: row.id });
+        else known.count += 1;
+      }
+      return found;
+    },
+    // what is in alarm is drawn last, above the rest
+    cameras() {
+      return this.plan.cameras
+        .map((one) => ({ ...one, ...this.look(one.camera) }))
+        .sort((a, b) => (a.alarm ? 1 : 0) - (b.alarm ? 1 : 0));
+    },
+  },
+  methods: {
+    t,
+    look(camera) {
+      const state = cameraState(camera.id);
+      const alarm = this.alarms.get(camera.id);
+      const words = { silent: t("cameras.silent"), unknown: t("cameras.unknown") };
+      const title = [camera.name, words[state.state] ?? word("camera", state.state)];
+      if (alarm) title.push(t("sketch.alarm", { n: alarm.count }));
+      const colour = alarm ? { critical: "var(--bad)", warning: "var(--notice)", info: "var(--info)" }[alarm.severity] : COLOURS[state.tone];
+      return { alarm, colour, good: state.good, title: title.join(" · "), href: alarm ? `/alarms/${alarm.first}` : `/cameras/${camera.id}` };
+    },
+  },
+  template: `
+  <section class="panel sketch">
+    <div class="title"><h2>{{ t("sketch.title") }}</h2><span class="quiet" v-if="ready">{{ plan.kind === "map" ? t("sketch.about") : t("sketch.scheme") }}</span></div>
+    <div class="body" ref="body">
+      <div v-if="!ready" class="skeleton" style="height:100%"></div>
+      <div v-else-if="!plan.cameras.length" class="nothing">{{ t("sketch.none") }}</div>
+      <svg v-else :viewBox="'0 0 ' + width + ' ' + height" role="group" :aria-label="t('sketch.title')">
+        <path v-for="area in plan.areas" :key="area.id" class="area" :d="area.path"/>
+        <rect v-for="box in plan.boxes" :key="box.id" class="area" :x="box.x" :y="box.y" :width="box.w" :height="box.h" rx="10"/>
+        <line v-for="tie in plan.ties" :key="tie.id" class="tie" :x1="tie.x1" :y1="tie.y1" :x2="tie.x2" :y2="tie.y2"/>
+        <a v-for="one in cameras" :key="one.camera.id" class="cam" :href="one.href" :aria-label="one.title" :data-camera="one.camera.id">
+          <title>{{ one.title }}</title>
+          <circle v-if="one.alarm" class="wave" :cx="one.x" :cy="one.y" r="10" :style="{ stroke: one.colour }"/>
+          <circle class="ring" :cx="one.x" :cy="one.y" :r="one.alarm ? 10 : 8" :style="{ stroke: one.colour, fill: one.alarm ? one.colour : null }"/>
+          <circle v-if="!one.alarm && one.good" :cx="one.x" :cy="one.y" r="3.5" :style="{ fill: one.colour }"/>
+          <path v-else-if="!one.alarm" :d="'M' + (one.x - 3.5) + ' ' + (one.y - 3.5) + 'l7 7m0 -7l-7 7'" :style="{ stroke: one.colour, strokeWidth: 2 }"/>
+          <text v-else :x="one.x" :y="one.y + 4.5" text-anchor="middle" font-size="12" font-weight="700" fill="#14060a">{{ one.alarm.count > 99 ? "99+" : one.alarm.count }}</text>
+        </a>
+        <text v-for="place in plan.places" :key="place.id" class="halo" :class="place.town ? 'town' : 'spot'" :x="place.x" :y="place.y" text-anchor="middle" style="pointer-events:none">{{ place.name }}</text>
+      </svg>
+    </div>
+  </section>`,
+};

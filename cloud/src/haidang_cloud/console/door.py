@@ -1,0 +1,170 @@
+"""The door: who has no session gets nothing but the log-in page, neither pages nor sockets.
+
+Plain ASGI around everything, NiceGUI's own socket included. Another site's page cannot make a
+browser send something here: what changes something, and every socket, must name our own origin.
+"""
+
+import asyncio
+import urllib.parse
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from haidang_cloud.console.answers import problem
+from haidang_cloud.console.parts import Parts
+from haidang_cloud.console.ruling import Ruling
+from haidang_cloud.console.texts import LANGUAGES
+from haidang_cloud.errors import RefusedError, StateUnavailableError
+from haidang_cloud.people import Person
+from haidang_protocols.catalogue.model import Right
+
+BODY_MAX = 64 * 1024
+LANGUAGE_COOKIE = "haidang_language"
+_VISITOR = "haidang.visitor"
+_OPEN = frozenset({"/login", "/enter", "/healthz", "/readyz", "/favicon.ico"})
+_CODE = "/_nicegui/"
+_SOCKET = "/_nicegui_ws/"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    # NiceGUI builds its pages from inline scripts and templates compiled in the browser
+    "Content-Security-Policy": (
+        "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
+        "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
+        "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visitor:
+    """Somebody who is logged in, what is in force while they look, and what they read."""
+
+    person: Person
+    session: str
+    ruling: Ruling
+    language: str
+
+    def demand(self, right: Right, scope: str | None = None) -> None:
+        """Raise `RefusedError` unless they hold `right` in `scope` (None: the whole centre)."""
+        self.ruling.rights.demand(self.person.grants, right, scope)
+
+    def sees(self, right: Right) -> frozenset[str]:
+        """The scopes that `right` reaches."""
+        return self.ruling.rights.sees(self.person.grants, right)
+
+    def everywhere(self, right: Right) -> bool:
+        """Whether they hold `right` in the whole centre."""
+        return self.ruling.rights.everywhere(self.person.grants, right)
+
+
+def visitor_of(connection: HTTPConnection) -> Visitor:
+    """Who asks; the door has let nobody else through."""
+    found = connection.scope.get(_VISITOR)
+    if not isinstance(found, Visitor):
+        raise RefusedError("login", "log in first")
+    return found
+
+
+def language_of(headers: Headers, default: str) -> str:
+    """What somebody has chosen to read."""
+    chosen = cookie_of(headers.get("cookie", ""), LANGUAGE_COOKIE)
+    return chosen if chosen in LANGUAGES else default
+
+
+def cookie_of(header: str, name: str) -> str:
+    """One cookie of a header, empty when it is not there."""
+    try:
+        found = SimpleCookie(header).get(name)
+    except CookieError:
+        return ""
+    return found.value if found else ""
+
+
+class Door:
+    """Wraps the app."""
+
+    def __init__(self, app: ASGIApp, parts: Parts) -> None:
+        """Wrap `app`."""
+        self._app, self._parts = app, parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request or a socket through, or answer why not."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        refused = await self._refusal(scope)
+        if refused is None:
+            await self._app(scope, receive, _dressed(scope, send))
+        elif scope["type"] == "http":
+            await refused(scope, receive, _dressed(scope, send))
+        else:
+            await receive()
+            await send({"type": "websocket.close", "code": 4401, "reason": "log in first"})
+
+    async def _refusal(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        path: str = scope["path"]
+        if not self._ours(scope, headers):
+            return problem(403, "origin", "this came from a page that is not ours")
+        length = headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > BODY_MAX:
+            return problem(413, "too_large", f"at most {BODY_MAX} bytes are taken")
+        if path in _OPEN or path.startswith(_CODE):
+            return None
+        try:
+            visitor = await asyncio.to_thread(self._visitor, headers)
+        except StateUnavailableError:
+            return problem(503, "away", "the centre's database does not answer just now")
+        if visitor is not None:
+            scope[_VISITOR] = visitor
+            return None
+        if "text/html" in headers.get("accept", "") and scope.get("method") == "GET":
+            return RedirectResponse(f"/login?to={urllib.parse.quote(path)}", 303)
+        return problem(401, "login", "log in first")
+
+    def _visitor(self, headers: Headers) -> Visitor | None:
+        secret = cookie_of(headers.get("cookie", ""), self._parts.cookie)
+        now_ns = self._parts.now_ns()
+        person = self._parts.accounts.of_session(secret, now_ns=now_ns) if secret else None
+        if person is None:
+            return None
+        return Visitor(
+            person=person,
+            session=secret,
+            ruling=self._parts.ruling(),
+            language=language_of(headers, self._parts.language),
+        )
+
+    def _ours(self, scope: Scope, headers: Headers) -> bool:
+        """A browser names the origin of a page that posts or opens a socket."""
+        method = scope.get("method")
+        if method in _SAFE and not scope["path"].startswith(_SOCKET):
+            return True
+        origin = headers.get("origin")
+        if origin is None:
+            return method in _SAFE
+        # whoever reaches us by another name of this machine sees our page under that name
+        by_name = f"{'https' if self._parts.secure else 'http'}://{headers.get('host', '')}"
+        return origin in (self._parts.origin, by_name)
+
+
+def _dressed(scope: Scope, send: Send) -> Send:
+    """Answers with the headers that all of them have; code may be kept by the browser."""
+    code = scope["path"].startswith(_CODE)
+
+    async def dressed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in _HEADERS.items():
+                if not (code and name == "Cache-Control"):
+                    headers.setdefault(name, value)
+        await send(message)
+
+    return dressed

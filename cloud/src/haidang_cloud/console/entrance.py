@@ -1,0 +1,114 @@
+"""Getting in and out: the log-in page, the session's cookie, one-time links."""
+
+import html
+import importlib.resources
+import string
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from haidang_cloud.console.door import cookie_of, language_of
+from haidang_cloud.console.parts import Parts
+from haidang_cloud.console.texts import LANGUAGES, named, texts
+from haidang_cloud.errors import RefusedError
+from haidang_cloud.people.accounts import SESSION_NS
+
+
+class Credentials(BaseModel):
+    """A log-in name and its password."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    login: Annotated[str, Field(min_length=1, max_length=48)]
+    password: Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class Link(BaseModel):
+    """The secret of a one-time link."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    link: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Inside(BaseModel):
+    """Who is logged in now."""
+
+    login: str
+
+
+def entrance(parts: Parts) -> APIRouter:
+    """The routes that the door leaves open, and the way out."""
+    router = APIRouter()
+
+    @router.get("/login")
+    def log_in_page(request: Request) -> HTMLResponse:
+        return _page(parts, request)
+
+    @router.get("/enter")
+    def link_page(request: Request) -> HTMLResponse:
+        """The same page; its script finds the link's secret behind `#` and sends it."""
+        return _page(parts, request)
+
+    @router.post("/login")
+    def log_in(request: Request, response: Response, asked: Credentials) -> Inside:
+        address = request.client.host if request.client else ""
+        parts.throttle.check(asked.login, address)
+        now_ns = parts.now_ns()
+        try:
+            person, secret = parts.accounts.log_in(asked.login, asked.password, now_ns=now_ns)
+        except RefusedError:
+            parts.throttle.failed(asked.login, address)
+            raise
+        parts.throttle.passed(asked.login, address)
+        _let_in(parts, response, secret)
+        return Inside(login=person.login)
+
+    @router.post("/enter")
+    def enter(response: Response, asked: Link) -> Inside:
+        secret = parts.accounts.use_entry_link(asked.link, now_ns=parts.now_ns())
+        person = parts.accounts.of_session(secret, now_ns=parts.now_ns())
+        _let_in(parts, response, secret)
+        return Inside(login=person.login if person else "")
+
+    @router.post("/logout", status_code=204)
+    def log_out(request: Request, response: Response) -> None:
+        parts.accounts.log_out(cookie_of(request.headers.get("cookie", ""), parts.cookie))
+        response.delete_cookie(
+            parts.cookie, path="/", secure=parts.secure, httponly=True, samesite="lax"
+        )
+
+    return router
+
+
+def _let_in(parts: Parts, response: Response, secret: str) -> None:
+    response.set_cookie(
+        parts.cookie,
+        secret,
+        max_age=SESSION_NS // 10**9,
+        path="/",
+        secure=parts.secure,
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def _page(parts: Parts, request: Request) -> HTMLResponse:
+    language = language_of(request.headers, parts.language)
+    folder = importlib.resources.files("haidang_cloud.console")
+    page = string.Template((folder / "entrance.html").read_text(encoding="utf-8"))
+    words = {key.replace(".", "_"): html.escape(text) for key, text in texts(language).items()}
+    other = next(one for one in LANGUAGES if one != language)
+    centre = named(parts.ruling().catalogue.centre.name, language)
+    return HTMLResponse(
+        page.substitute(
+            words,
+            language=language,
+            other=other,
+            other_name=html.escape(texts(other)["language.name"]),
+            centre=html.escape(centre),
+            theme=(folder / "theme.css").read_text(encoding="utf-8"),
+        )
+    )

@@ -1,0 +1,180 @@
+"""Reads what is stored: cases that changed, pictures, events and counts; at most once a second.
+
+What comes late (a node that was cut off sends its spool) is found by a longer look back now and
+then; to read a thing twice changes nothing.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from haidang_cloud.blobs import Blobs
+from haidang_cloud.cases import CaseShelf
+from haidang_cloud.console.hub import rows
+from haidang_cloud.console.hub.model import MINUTES, LiveModel
+from haidang_cloud.errors import (
+    StateUnavailableError,
+    StoreMisconfiguredError,
+    StoreUnavailableError,
+)
+from haidang_cloud.people import Accounts
+from haidang_cloud.state import nodes
+from haidang_cloud.state.bell import Bell
+from haidang_cloud.state.database import State
+from haidang_cloud.timeseries import Point, TimeSeries
+from haidang_cloud.timeseries.base import private_bucket
+
+log = logging.getLogger(__name__)
+
+PAUSE_S = 0.25
+SECOND_NS = 10**9
+OVERLAP_NS = 10 * SECOND_NS
+WHOLE_S = 60.0
+COUNTS_S = 5.0
+OPEN_MAX = 20_000
+
+
+class StateReader:
+    """Cases, births, people and pictures, from the relational database."""
+
+    def __init__(
+        self, model: LiveModel, state: State, accounts: Accounts, blobs: Blobs, *, centre: str
+    ) -> None:
+        """Prepare."""
+        self._model, self._state, self._centre = model, state, centre
+        self._accounts, self._blobs = accounts, blobs
+        self._shelf = CaseShelf(state, centre)
+        self._bell = Bell(state)
+        self._stop = threading.Event()
+        self._cases_ns = 0
+        self._pictures_ns = 0
+        self._whole_s = -WHOLE_S
+        self.names: Mapping[str, str] = {}
+
+    def run(self) -> None:
+        """Read whenever the bell rings, at least once a second, until `stop`."""
+        while not self._stop.wait(PAUSE_S):
+            try:
+                self.read_once(now_ns=time.time_ns(), now_s=time.monotonic())
+                self._model.set_well(database=True)
+                self._bell.wait(1.0)
+            except StateUnavailableError as error:
+                log.warning("cases are not read: %s", error)
+                self._model.set_well(database=False)
+                self._stop.wait(1.0)
+        self._bell.close()
+
+    def stop(self) -> None:
+        """Ask `run` to end."""
+        self._stop.set()
+
+    def read_once(self, *, now_ns: int, now_s: float) -> None:
+        """Read what is new; now and then all of it."""
+        if now_s - self._whole_s >= WHOLE_S:
+            self._whole_s = now_s
+            self._read_whole(now_ns)
+        since_ns = max(0, self._cases_ns - OVERLAP_NS)
+        for view in self._shelf.changed(since_ns):
+            self._cases_ns = max(self._cases_ns, view.changed_ns)
+            row = rows.case_of_view(view, self.names)
+            self._model.put_case(row, stamp_ns=view.changed_ns)
+        pictures = self._blobs.newest(now_ns=now_ns, since_ns=self._pictures_ns)
+        for picture in pictures:
+            self._pictures_ns = max(self._pictures_ns, picture.created_ns)
+            t_ms = picture.created_ns // rows.MS_NS
+            self._model.put_picture(picture.camera, picture.record, t_ms=t_ms)
+
+    def _read_whole(self, now_ns: int) -> None:
+        self.names = {one.login: one.name for one in self._accounts.everybody()}
+        for born in nodes.read(self._state, self._centre):
+            fields = rows.birth_fields(born.birth, at_ns=born.seen_ns)
+            self._model.change_node(born.node, fields)
+        stored = set()
+        for view in self._shelf.open_everywhere(limit=OPEN_MAX):
+            stored.add(view.id)
+            self._cases_ns = max(self._cases_ns, view.changed_ns)
+            row = rows.case_of_view(view, self.names)
+            self._model.put_case(row, stamp_ns=view.changed_ns)
+        self._model.keep_cases(stored, now_ms=now_ns // rows.MS_NS)
+
+
+class SeriesReader:
+    """Events and counts of the last hour, from the time series."""
+
+    def __init__(self, model: LiveModel, series: TimeSeries, *, centre: str) -> None:
+        """Prepare."""
+        self._model, self._series = model, series
+        self._bucket = private_bucket(centre)
+        self._stop = threading.Event()
+        self._whole_s = -WHOLE_S
+        self._counts_s = -COUNTS_S
+
+    def run(self) -> None:
+        """Read once a second until `stop`."""
+        while not self._stop.wait(1.0):
+            try:
+                self.read_once(now_ns=time.time_ns(), now_s=time.monotonic())
+                self._model.set_well(series=True)
+            except (StoreUnavailableError, StoreMisconfiguredError) as error:
+                log.warning("events are not read: %s", error)
+                self._model.set_well(series=False)
+
+    def stop(self) -> None:
+        """Ask `run` to end."""
+        self._stop.set()
+
+    def read_once(self, *, now_ns: int, now_s: float) -> None:
+        """Read the last seconds; once a minute the whole hour."""
+        whole = now_s - self._whole_s >= WHOLE_S
+        hour_ns = now_ns - MINUTES * 60 * SECOND_NS
+        self._read(self._add_event, "event", hour_ns if whole else now_ns - OVERLAP_NS, now_ns)
+        if whole or now_s - self._counts_s >= COUNTS_S:
+            self._counts_s = now_s
+            begin_ns = hour_ns if whole else now_ns - 3 * 60 * SECOND_NS
+            self._add_counts(begin_ns, now_ns)
+        if whole:
+            self._whole_s = now_s
+
+    def _read(
+        self, take: Callable[[Point, int], None], measurement: str, begin_ns: int, now_ns: int
+    ) -> None:
+        end_ns = now_ns + 60 * SECOND_NS
+        points = self._series.read(self._bucket, measurement, from_ns=begin_ns, to_ns=end_ns)
+        # by time, not by series: the newest stand last in the list that viewers read
+        for point in sorted(points, key=lambda point: point.t):
+            take(point, now_ns // rows.MS_NS)
+
+    def _add_event(self, point: Point, now_ms: int) -> None:
+        tags, fields = point.tags, point.fields
+        row = rows.EventRow(
+            id=str(fields.get("id", "")),
+            t=point.t // rows.MS_NS,
+            camera=tags.get("camera", ""),
+            type=tags.get("type", ""),
+            severity=tags.get("severity", ""),
+            phase=tags.get("phase", ""),
+            zone=tags.get("zone", ""),
+            cls=tags.get("cls", ""),
+            rule=str(fields.get("rule", "")),
+            alarm=bool(fields.get("alarm", False)),
+        )
+        self._model.add_event(row, now_ms=now_ms)
+
+    def _add_counts(self, begin_ns: int, now_ns: int) -> None:
+        """The mean of all classes together, by camera, zone and interval."""
+        sums: dict[tuple[str, str, int], float] = {}
+
+        def take(point: Point, _now_ms: int) -> None:
+            key = (point.tags.get("camera", ""), point.tags.get("zone", ""), point.t)
+            sums[key] = sums.get(key, 0.0) + float(point.fields.get("mean", 0.0))
+
+        self._read(take, "observation", begin_ns, now_ns)
+        for (camera, zone, t), mean in sums.items():
+            self._model.set_seen(
+                camera,
+                zone,
+                t_ms=t // rows.MS_NS,
+                mean=round(mean, 2),
+                now_ms=now_ns // rows.MS_NS,
+            )

@@ -1,0 +1,85 @@
+"""Registers the pages with NiceGUI: frame around, rights checked, contents inside."""
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import Request
+from nicegui import ui
+
+from haidang_cloud.console import panels
+from haidang_cloud.console.door import Visitor, visitor_of
+from haidang_cloud.console.pages import audit, boards
+from haidang_cloud.console.pages.ways import (
+    ALARMS,
+    AUDIT,
+    BOARDS,
+    CAMERAS,
+    NODES,
+    OVERVIEW,
+    WAYS,
+    Way,
+)
+from haidang_cloud.console.parts import Parts
+from haidang_cloud.console.texts import texts
+from haidang_cloud.console.theme import head
+
+Fill = Callable[[Visitor, Request], Awaitable[None]]
+
+
+def install_pages(parts: Parts) -> None:
+    """Register every page of the console."""
+    ui.add_head_html(head(), shared=True)
+    _page(OVERVIEW, OVERVIEW.path, _overview)
+    _page(ALARMS, ALARMS.path, _alarms)
+    _page(ALARMS, f"{ALARMS.path}/{{number}}", _alarms)
+    _page(CAMERAS, CAMERAS.path, _cameras)
+    _page(CAMERAS, f"{CAMERAS.path}/{{number}}", _camera)
+    _page(NODES, NODES.path, _nodes)
+    _page(BOARDS, BOARDS.path, lambda visitor, request: boards.fill(parts, visitor, request))
+    _page(AUDIT, AUDIT.path, lambda visitor, request: audit.fill(parts, visitor, request))
+
+
+def _page(way: Way, path: str, fill: Fill) -> None:
+    """A page; whoever may not see it finds a sentence there, and the ways that are open."""
+
+    async def build(request: Request) -> None:
+        visitor = visitor_of(request)
+        words = texts(visitor.language)
+        ui.page_title(f"{words[f'way.{way.key}']} · Hải đăng")
+        ways = [
+            {"key": one.key, "path": one.path, "icon": one.icon}
+            for one in WAYS
+            if one.open_to(visitor)
+        ]
+        panels.Frame(ways=ways, here=way.key)
+        with ui.element("main").classes(f"page page-{way.key}"):
+            if way.open_to(visitor):
+                await fill(visitor, request)
+            else:
+                ui.label(words["state.forbidden"]).classes("nothing")
+
+    ui.page(path)(build)
+
+
+async def _overview(_visitor: Visitor, _request: Request) -> None:
+    panels.Tally()
+    with ui.element("div").classes("overview"):
+        panels.Sketch()
+        panels.Shortlist()
+        panels.Zones()
+        panels.Feed()
+
+
+async def _alarms(_visitor: Visitor, request: Request) -> None:
+    panels.Queue(first=request.path_params.get("number", ""))
+
+
+async def _cameras(_visitor: Visitor, _request: Request) -> None:
+    panels.Cameras()
+
+
+async def _camera(_visitor: Visitor, request: Request) -> None:
+    panels.CameraView(camera=request.path_params.get("number", ""))
+
+
+async def _nodes(_visitor: Visitor, _request: Request) -> None:
+    panels.Nodes()
