@@ -16,11 +16,16 @@ from haidang_protocols.wire.topics import NodeLeaf, Severity
 
 SITES, NODES, CAMERAS = 4, 8, 8
 CLASSES = ("person", "car", "truck", "forklift", "helmet", "dog")
-ALARM_EVERY = 1000
+ALARM_EVERY = 2000
 STEP_NS = 1024
 """Times are whole multiples of it: the peer's parser reads them through a float of 53 bits."""
 
-TAGS = ("site", "node", "camera", "type", "cls", "zone", "severity", "phase")
+TEXTS = ("id", "event", "rule", "alarm", "synced")
+NUMBERS = ("score", "track", "duration_s")
+OURS = (*TEXTS, *NUMBERS, "x0", "y0", "x1", "y1")
+PEERS = (*TEXTS, *NUMBERS, "box_0", "box_1", "box_2", "box_3")
+"""The fields as each arm names them, in the same order."""
+
 CATALOGUE = """
 centre: {{id: {centre}, name: {{vi: Đo}}, time_zone: Asia/Ho_Chi_Minh}}
 places: [{{id: city, name: {{vi: Thành phố}}, kind: city}}]

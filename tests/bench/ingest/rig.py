@@ -1,18 +1,20 @@
-"""Real servers for the ingest bench, and its arms: Haidang's workers, Telegraf, influxd by itself."""
+"""Real servers for the ingest bench, and its arms: Haidang's workers, Telegraf, influxd alone."""
 
 import http.client
 import itertools
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 import urllib.parse
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +36,11 @@ BROKER = (
     "max_queued_messages 0\nset_tcp_nodelay true\nlog_type error\nlog_type warning\n"
 )
 BATCH = 5000
-POLL_S = 0.1
-POLL_MAX_S = 1.0
-FIRST_POLL_S = 0.5
+FIRST_POLL_S, POLL_S, POLL_MAX_S = 0.5, 0.1, 1.0
 LIMIT_S = 120.0
 SETTLE_S = 0.5
+SAMPLE_S = 0.5
+HOUR_NS = 3600 * 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +49,20 @@ class Run:
 
     rate: float
     cpu_us: float = 0.0
-    influxd_us: float = 0.0
+    store_us: float = 0.0
     broker_us: float = 0.0
     postgres_us: float = 0.0
     pss_mb: float = 0.0
     bucket: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where the points go: influxd, or what stands in for it."""
+
+    url: str
+    pid: int
+    series: Influx
 
 
 class Rig:
@@ -61,126 +72,149 @@ class Rig:
         """Start the servers; raises `MissingError` where one is not here."""
         mosquitto = measure.program("mosquitto")
         influxd = measure.program("influxd")
-        self.telegraf = measure.program("telegraf")
+        self._telegraf = measure.program("telegraf")
         bin_folder = measure.need(
             find.postgres_bin(), "PostgreSQL 15 is not here; `make bench` says why"
         )
         self._folder = folder
         self._numbers = itertools.count(1)
         port = start.free_port()
-        self.broker = start.mosquitto(
-            mosquitto, folder / "broker", lines=BROKER.format(port=port), port=port
-        )
-        self.broker.start()
-        self.influx = start.influxd(influxd, folder / "influx")
-        self.postgres = start.postgres(bin_folder, folder / "postgres")
-        self.series = Influx(
-            InfluxSettings(url=self.influx.url, org=self.influx.org, token=self.influx.token)
-        )
-        (folder / "token").write_text(self.influx.token)
+        lines = BROKER.format(port=port)
+        self._broker = start.mosquitto(mosquitto, folder / "broker", lines=lines, port=port)
+        self._broker.start()
+        self._influx = start.influxd(influxd, folder / "influx")
+        self._postgres = start.postgres(bin_folder, folder / "postgres")
+        (folder / "token").write_text(self._influx.token)
+        self._store = self._store_at(self._influx.url, self._influx.server.pid)
 
     def close(self) -> None:
         """Stop the servers."""
-        self.series.close()
-        for server in (self.broker, self.influx.server, self.postgres.server):
+        self._store.series.close()
+        for server in (self._broker, self._influx.server, self._postgres.server):
             server.stop()
 
     # --- arms -------------------------------------------------------------------------------
 
     def haidang(
-        self, *, n: int, k: int, workers: int = 1, state: str = "postgres", rate: float = 0.0
+        self, *, n: int, k: int, workers: int = 1, state: str = "postgres", void: bool = False
     ) -> Run:
-        """Haidang's worker processes; checks that the ledger has every record."""
+        """Haidang's worker processes; in the end the ledger must have every record."""
         centre = f"b{next(self._numbers)}"
-        config = self._configure(centre, state)
-        self.series.ensure(private_bucket(centre))
-        commands = [
-            [str(HAIDANG), "cloud", "ingest", "--config", str(config), "--worker", f"w{number}"]
-            for number in range(1, workers + 1)
-        ]
-        with self._running(commands, os.environ.copy(), "is up") as pids:
-            run = self._measure(pids, private_bucket(centre), centre, n=n, k=k, rate=rate)
-        opened = open_state(self._state_url(centre, state))
-        stored = sum(len(seqs) for seqs in ledger.read(opened, centre).values())
-        opened.close()
-        if stored != n:
+        bucket = private_bucket(centre)
+        with self._void() if void else nullcontext(self._store) as store:
+            config = self._configure(centre, state, store)
+            store.series.ensure(bucket)
+            with self._running(_workers(config, workers), os.environ, "is up") as pids:
+                run = self._measure(pids, store, bucket, centre, n=n, k=k)
+        if (stored := self._stored(centre, state)) != n:
             raise AssertionError(f"the ledger has {stored} of {n} records")
         return run
 
-    def peer(self, *, n: int, k: int, encoding: str = "gzip") -> Run:
+    def peer(self, *, n: int, k: int) -> Run:
         """Telegraf, acknowledging after the write as well."""
         centre = f"b{next(self._numbers)}"
         bucket = f"telegraf-{centre}"
-        self.series.ensure(bucket)
+        self._store.series.ensure(bucket)
         env = {
             **os.environ,
-            "INFLUX_URL": self.influx.url,
-            "INFLUX_TOKEN": self.influx.token,
-            "INFLUX_ORG": self.influx.org,
+            "INFLUX_URL": self._influx.url,
+            "INFLUX_TOKEN": self._influx.token,
+            "INFLUX_ORG": self._influx.org,
             "INFLUX_BUCKET": bucket,
-            "MQTT_PORT": str(self.broker.port),
+            "MQTT_PORT": str(self._broker.port),
             "CENTRE": centre,
-            "ENCODING": encoding,
         }
-        command = [str(self.telegraf), "--config", str(HERE / "telegraf.conf")]
+        command = [str(self._telegraf), "--config", str(HERE / "telegraf.conf")]
         with self._running([command], env, "Connected") as pids:
-            run = self._measure(pids, bucket, centre, n=n, k=k)
+            run = self._measure(pids, self._store, bucket, centre, n=n, k=k)
         self._forget("telegraf")
         return run
 
     def ceiling(self, bodies: Sequence[bytes], *, n: int, connections: int = 1) -> Run:
         """What influxd takes of lines that stand ready."""
         bucket = f"ceiling-{next(self._numbers)}"
-        self.series.ensure(bucket)
+        self._store.series.ensure(bucket)
         path = "/api/v2/write?" + urllib.parse.urlencode(
-            {"org": self.influx.org, "bucket": bucket, "precision": "ns"}
+            {"org": self._influx.org, "bucket": bucket, "precision": "ns"}
         )
-        url = urllib.parse.urlsplit(self.influx.url)
-        headers = {"Authorization": f"Token {self.influx.token}", "Content-Type": "text/plain"}
-
-        def post(mine: Sequence[bytes]) -> None:
-            connection = http.client.HTTPConnection(url.hostname or "", url.port)
-            for body in mine:
-                connection.request("POST", path, body, headers)
-                answer = connection.getresponse()
-                answer.read()
-                if answer.status != 204:
-                    raise AssertionError(f"influxd answered {answer.status}")
-            connection.close()
-
         threads = [
-            threading.Thread(target=post, args=(bodies[at::connections],))
+            threading.Thread(target=self._post, args=(path, bodies[at::connections]))
             for at in range(connections)
         ]
-        before_s, begun = measure.cpu_s(self.influx.server.pid), time.monotonic()
+        before_s, begun = measure.cpu_s(self._store.pid), time.monotonic()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         took_s = time.monotonic() - begun
-        used_s = measure.cpu_s(self.influx.server.pid) - before_s
-        return Run(rate=n / took_s, influxd_us=used_s / n * 1e6, bucket=bucket)
+        used_s = measure.cpu_s(self._store.pid) - before_s
+        if (count := self._store.series.count(bucket, "event", "score")) != n:
+            raise AssertionError(f"influxd has {count} of {n} points")
+        return Run(rate=n / took_s, store_us=used_s / n * 1e6, bucket=bucket)
+
+    def _post(self, path: str, bodies: Sequence[bytes]) -> None:
+        url = urllib.parse.urlsplit(self._influx.url)
+        headers = {"Authorization": f"Token {self._influx.token}", "Content-Type": "text/plain"}
+        connection = http.client.HTTPConnection(url.hostname or "", url.port)
+        for body in bodies:
+            connection.request("POST", path, body, headers)
+            connection.getresponse().read()
+        connection.close()
+
+    def memory(self, *, n: int, k: int, rate: float) -> list[tuple[float, float]]:
+        """One worker over many records: pairs of records stored so far and its resident MB."""
+        centre = f"b{next(self._numbers)}"
+        config = self._configure(centre, "postgres", self._store)
+        found: list[tuple[float, float]] = []
+        with (
+            self._running(_workers(config, 1), os.environ, "is up") as (pid,),
+            self._publisher(centre, n=n, k=k, rate=rate) as publisher,
+        ):
+            begun, stored = _said(publisher), 0
+            while stored < n:
+                if time.monotonic() - begun > 4 * n / rate + LIMIT_S:
+                    raise AssertionError(f"{stored} of {n} records in all that time")
+                time.sleep(SAMPLE_S)
+                stored = self._stored(centre, "postgres")
+                found.append((stored, measure.rss_mb(pid)))
+        return found
+
+    def values(self, bucket: str, fields: Sequence[str]) -> dict[str, Any]:
+        """What a bucket holds: sums and counts of fields, first and last time, tags."""
+        query = self._store.series.query
+        found: dict[str, Any] = {}
+        for position, field in enumerate(fields):
+            how = "count" if field in load.TEXTS else "sum"
+            wanted = f"{how}({field}), count({field})"
+            (one,) = query(bucket, f"SELECT {wanted} FROM event")  # noqa: S608  # our own names
+            found[str(position)] = tuple(round(value, 4) for value in one["values"][0][1:])
+        for end in ("first", "last"):
+            (one,) = query(bucket, f"SELECT {end}(score) FROM event")  # noqa: S608  # our own
+            found[end] = one["values"][0][0]
+        (one,) = query(bucket, "SHOW TAG KEYS FROM event")
+        found["tags"] = {row[0] for row in one["values"]}
+        return found
 
     # --- one run ----------------------------------------------------------------------------
 
     def _measure(
-        self, pids: Sequence[int], bucket: str, centre: str, *, n: int, k: int, rate: float = 0.0
+        self, pids: Sequence[int], store: Store, bucket: str, centre: str, *, n: int, k: int
     ) -> Run:
         """Publish the load and wait until the bucket has it."""
-        servers = (self.influx.server.pid, self.broker.pid, self.postgres.server.pid)
-        with self._publisher(centre, n=n, k=k, rate=rate) as publisher:
-            before = [measure.cpu_s(pid) for pid in (*pids, *servers)]
-            begun = self._said(publisher)
-            ended = self._wait(bucket, n, begun)
+        watched = (*pids, store.pid, self._broker.pid, self._postgres.server.pid)
+        with self._publisher(centre, n=n, k=k) as publisher:
+            before = [measure.cpu_s(pid) for pid in watched]
+            begun = _said(publisher)
+            ended = _wait(store, bucket, n, begun)
             time.sleep(SETTLE_S)
-            after = [measure.cpu_s(pid) for pid in (*pids, *servers)]
+            after = [measure.cpu_s(pid) for pid in watched]
             pss = sum(measure.pss_mb(pid) for pid in pids)
         used = [(a - b) / n * 1e6 for a, b in zip(after, before, strict=True)]
-        influxd_us, broker_us, postgres_us = used[-3:]
+        store_us, broker_us, postgres_us = used[-3:]
         return Run(
             rate=n / (ended - begun),
             cpu_us=sum(used[:-3]),
-            influxd_us=influxd_us,
+            store_us=store_us,
             broker_us=broker_us,
             postgres_us=postgres_us,
             pss_mb=pss,
@@ -189,40 +223,19 @@ class Rig:
 
     @contextmanager
     def _publisher(
-        self, centre: str, *, n: int, k: int, rate: float
+        self, centre: str, *, n: int, k: int, rate: float = 0.0
     ) -> Iterator["subprocess.Popen[str]"]:
-        command = [sys.executable, str(HERE / "publisher.py"), "--port", str(self.broker.port)]
+        """A publisher that is about to begin; the block ends after its last message."""
+        command = [sys.executable, str(HERE / "publisher.py"), "--port", str(self._broker.port)]
         command += ["--centre", centre, "--n", str(n), "--k", str(k), "--rate", str(rate)]
-        command += ["--base-ns", str(self.base_ns())]
+        command += ["--base-ns", str(base_ns())]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             yield process
-            self._said(process)
-
-    def base_ns(self) -> int:
-        """Time of the first record: lately, and a whole multiple of the load's step."""
-        return (time.time_ns() - 3600 * 10**9) // load.STEP_NS * load.STEP_NS
-
-    def _said(self, process: "subprocess.Popen[str]") -> float:
-        line = process.stdout.readline() if process.stdout else ""
-        if not line:
-            raise AssertionError("the publisher ended early")
-        moment: float = json.loads(line)["t"]
-        return moment
-
-    def _wait(self, bucket: str, n: int, begun: float) -> float:
-        """Ask rarely at first: counting takes the database's time."""
-        time.sleep(FIRST_POLL_S)
-        while (count := self.series.count(bucket, "event", "score")) < n:
-            took_s = time.monotonic() - begun
-            if took_s > LIMIT_S:
-                raise AssertionError(f"{count} of {n} records after {LIMIT_S:g} s")
-            left_s = took_s * (n - count) / max(count, 1)
-            time.sleep(min(max(POLL_S, left_s / 2), POLL_MAX_S))
-        return time.monotonic()
+            _said(process)
 
     @contextmanager
     def _running(
-        self, commands: Sequence[Sequence[str]], env: dict[str, str], ready: str
+        self, commands: Sequence[Sequence[str]], env: Mapping[str, str], ready: str
     ) -> Iterator[list[int]]:
         """Programs that have said `ready` in their log; they end with the block."""
         running: list[subprocess.Popen[bytes]] = []
@@ -231,7 +244,7 @@ class Rig:
                 path = self._folder / f"arm-{number}.log"
                 with path.open("wb") as log:
                     running.append(subprocess.Popen(command, env=env, stdout=log, stderr=log))
-                start.wait_until(lambda at=path: ready in at.read_text(), what=command[0])
+                start.wait_until(partial(_says, path, ready), what=command[0])
             time.sleep(SETTLE_S)
             yield [process.pid for process in running]
         finally:
@@ -240,37 +253,55 @@ class Rig:
             for process in running:
                 process.wait(30)
 
+    @contextmanager
+    def _void(self) -> Iterator[Store]:
+        """A database that takes lines and forgets them."""
+        port = start.free_port()
+        command = [sys.executable, str(HERE / "void.py"), "--port", str(port)]
+        server = start.Server(command, port, self._folder / "void.log")
+        server.start()
+        store = self._store_at(f"http://127.0.0.1:{port}", server.pid)
+        try:
+            yield store
+        finally:
+            store.series.close()
+            server.stop()
+
+    def _store_at(self, url: str, pid: int) -> Store:
+        settings = InfluxSettings(url=url, org=self._influx.org, token=self._influx.token)
+        return Store(url, pid, Influx(settings))
+
     def _forget(self, client_id: str) -> None:
         """Make the broker drop a persistent session, lest it queues what comes later."""
         name = client_id.encode()
         head = b"\x00\x04MQTT\x04\x02\x00\x3c" + len(name).to_bytes(2, "big") + name
-        with start.socket.create_connection(("127.0.0.1", self.broker.port)) as connection:
+        with socket.create_connection(("127.0.0.1", self._broker.port)) as connection:
             connection.sendall(b"\x10" + load.length(len(head)) + head)
             connection.recv(4)
             connection.sendall(b"\xe0\x00")
 
     # --- the centre -------------------------------------------------------------------------
 
-    def _configure(self, centre: str, state: str) -> Path:
+    def _configure(self, centre: str, state: str, store: Store) -> Path:
         folder = self._folder / centre
         (folder / "catalog").mkdir(parents=True)
         (folder / "catalog" / "centre.yaml").write_text(load.catalogue(centre), encoding="utf-8")
         if state == "postgres":
-            plain = self.postgres.url.replace("+psycopg", "")
+            plain = self._postgres.url.replace("+psycopg", "")
             with psycopg.connect(plain, autocommit=True) as connection:
                 connection.execute(f"CREATE DATABASE {centre}")
-        config: dict[str, Any] = {
+        config = {
             "centre": centre,
             "state": self._state_url(centre, state),
             "timeseries": {
                 "kind": "influx",
-                "url": self.influx.url,
-                "org": self.influx.org,
+                "url": store.url,
+                "org": self._influx.org,
                 "token_file": str(self._folder / "token"),
             },
             "lake": "lake",
             "blobs": "blobs",
-            "broker": {"host": "127.0.0.1", "port": self.broker.port, "plain": True},
+            "broker": {"host": "127.0.0.1", "port": self._broker.port, "plain": True},
             "catalogue": "catalog",
         }
         path = folder / "centre.yaml"
@@ -279,15 +310,60 @@ class Rig:
 
     def _state_url(self, centre: str, state: str) -> str:
         if state == "postgres":
-            return self.postgres.url.rpartition("/")[0] + f"/{centre}"
+            return self._postgres.url.rpartition("/")[0] + f"/{centre}"
         return f"sqlite:///{self._folder / centre / 'state.sqlite'}"
 
+    def _stored(self, centre: str, state: str) -> int:
+        """Records that the ledger has."""
+        opened = open_state(self._state_url(centre, state))
+        try:
+            return sum(len(seqs) for seqs in ledger.read(opened, centre).values())
+        finally:
+            opened.close()
 
-def bodies(n: int, *, base_ns: int) -> list[bytes]:
+
+def _workers(config: Path, count: int) -> list[list[str]]:
+    return [
+        [str(HAIDANG), "cloud", "ingest", "--config", str(config), "--worker", f"w{number}"]
+        for number in range(1, count + 1)
+    ]
+
+
+def _says(log: Path, word: str) -> bool:
+    return word in log.read_text(errors="replace")
+
+
+def _said(process: "subprocess.Popen[str]") -> float:
+    """When the publisher said its next word."""
+    line = process.stdout.readline() if process.stdout else ""
+    if not line:
+        raise AssertionError("the publisher ended early")
+    moment: float = json.loads(line)["t"]
+    return moment
+
+
+def _wait(store: Store, bucket: str, n: int, begun: float) -> float:
+    """When the bucket has all; asks rarely at first, for counting takes the database's time."""
+    time.sleep(FIRST_POLL_S)
+    while (count := store.series.count(bucket, "event", "score")) < n:
+        took_s = time.monotonic() - begun
+        if took_s > LIMIT_S:
+            raise AssertionError(f"{count} of {n} records after {LIMIT_S:g} s")
+        left_s = took_s * (n - count) / max(count, 1)
+        time.sleep(min(max(POLL_S, left_s / 2), POLL_MAX_S))
+    return time.monotonic()
+
+
+def base_ns() -> int:
+    """Time of a load's first record: lately, and a whole multiple of its step."""
+    return (time.time_ns() - HOUR_NS) // load.STEP_NS * load.STEP_NS
+
+
+def bodies(n: int) -> list[bytes]:
     """The load as line protocol, in batches, as a worker writes it."""
     lines = [
         line
-        for one in load.sent(0, n, base_ns=base_ns)
+        for one in load.sent(0, n, base_ns=base_ns())
         for line in lines_of(
             one.event,
             site=one.site,
