@@ -75,6 +75,9 @@ class _Sockets:
     async def leave_room(self, sid: str, room: str) -> None:
         await core.sio.leave_room(sid, room)
 
+    async def close(self, sid: str) -> None:
+        await core.sio.disconnect(sid)
+
     def alive(self, sid: str) -> bool:
         return bool(core.sio.manager.is_connected(sid, "/"))
 

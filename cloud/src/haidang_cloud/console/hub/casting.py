@@ -44,6 +44,9 @@ class Sockets(Protocol):
     async def leave_room(self, sid: str, room: str) -> None:
         """Let a socket hear it no more."""
 
+    async def close(self, sid: str) -> None:
+        """Disconnect a socket: nothing of the page's reaches it any more."""
+
     def alive(self, sid: str) -> bool:
         """Whether a socket is still connected."""
 
@@ -186,6 +189,8 @@ class Caster:
             await self._leave(sid)
             over = found[viewer.session] is None
             await self._sockets.emit(OVER if over else AGAIN, {}, to=sid)
+            if over:
+                await self._sockets.close(sid)
 
     def _ask(self, sessions: set[str]) -> dict[str, Audience | None]:
         return {session: self._known(session) for session in sessions}

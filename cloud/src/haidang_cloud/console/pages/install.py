@@ -6,8 +6,10 @@ from fastapi import Request
 from nicegui import ui
 
 from haidang_cloud.console import panels
+from haidang_cloud.console.boards import Answers
 from haidang_cloud.console.door import Visitor, visitor_of
-from haidang_cloud.console.pages import audit, boards
+from haidang_cloud.console.pages import audit
+from haidang_cloud.console.pages.boards import BoardPage
 from haidang_cloud.console.pages.ways import (
     ALARMS,
     AUDIT,
@@ -34,7 +36,8 @@ def install_pages(parts: Parts) -> None:
     _page(CAMERAS, CAMERAS.path, _cameras)
     _page(CAMERAS, f"{CAMERAS.path}/{{number}}", _camera)
     _page(NODES, NODES.path, _nodes)
-    _page(BOARDS, BOARDS.path, lambda visitor, request: boards.fill(parts, visitor, request))
+    answers = Answers(parts.series)
+    _page(BOARDS, BOARDS.path, lambda who, asked: BoardPage(parts, answers, who).fill(asked))
     _page(AUDIT, AUDIT.path, lambda visitor, request: audit.fill(parts, visitor, request))
 
 

@@ -46,7 +46,7 @@ function mapOf(setting, used, width, height) {
 }
 
 // North above, as large as fits; stretched a little where the room is, for it is a sketch.
-const STRETCH = 1.9;
+const STRETCH = 2.4;
 
 function projection(spots, width, height) {
   const lats = spots.map((p) => p.latitude), lons = spots.map((p) => p.longitude);

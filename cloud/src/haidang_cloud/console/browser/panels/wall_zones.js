@@ -1,7 +1,7 @@
 // Counts by zone over the last hour: a strip for each of the busiest zones.
 import { live, minutes, nameOf, number, setting, start, t } from "haidang-live";
 
-const STRIPS = 8;
+const STRIPS = 7;
 const STEP = 5;
 
 // Means that cameras counted, as a line over the minutes that are known.
@@ -50,7 +50,7 @@ export default {
         const path = points.map(([x, y]) => `${(x / 59) * 300} ${30 - (y / most) * 27}`);
         const first = (points[0][0] / 59) * 300, end = (points[points.length - 1][0] / 59) * 300;
         return { key, ...this.title(key), size: points.reduce((sum, p) => sum + p[1], 0), last: points[points.length - 1][1],
-                 path: `M${first} 31 L${path.join(" L")} L${end} 31 Z` };
+                 path: `M${first} 31 L${path.join(" L")} L${end} 31 Z`, line: path.join(" ") };
       });
       return this.busiest(strips);
     },
@@ -79,7 +79,7 @@ export default {
         <template v-for="one in strips" :key="one.key">
           <div class="name"><div class="cut">{{ one.zone }}</div><small class="cut">{{ one.camera }}</small></div>
           <svg viewBox="0 0 300 32" preserveAspectRatio="none" aria-hidden="true">
-            <path v-if="one.path" :d="one.path"/>
+            <template v-if="one.path"><path :d="one.path"/><polyline :points="one.line"/></template>
             <rect v-for="(h, i) in one.columns ?? []" :key="i" :x="i * 25 + 1" :y="31 - h" width="22" :height="h"/>
           </svg>
           <div class="last">{{ number(Math.round(one.last * 10) / 10) }}</div>
