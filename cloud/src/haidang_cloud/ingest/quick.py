@@ -31,14 +31,17 @@ FUTURE_NS = 300 * 10**9
 MATCHED_KEPT = 65_536
 
 
-class _QuickEvent(Event, tag="event", frozen=True, kw_only=True):
-    """An event whose names are looked up: to match them would be half of the decoding."""
+class _QuickEvent(Event, tag="event", frozen=True, kw_only=True, gc=False):
+    """An event whose names are looked up: to match them would be half of the decoding.
+
+    The collector need not see them: nothing in a record can lead back to it.
+    """
 
     camera: str
     rule: str
 
 
-class _QuickObservation(Observation, tag="observation", frozen=True, kw_only=True):
+class _QuickObservation(Observation, tag="observation", frozen=True, kw_only=True, gc=False):
     """An observation whose camera's name is looked up."""
 
     camera: str
