@@ -195,7 +195,7 @@ def worker_dies(archive: HeldArchive) -> None:
     archive.gate.release()
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(n, marks=pytest.mark.soak) for n in (2, 3, 4))])
 def test_a_power_cut_at_both_ends_costs_nothing_that_was_announced(
     new_line: Callable[..., Line],
     embedded: dict[str, Any],
