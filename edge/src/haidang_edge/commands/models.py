@@ -24,7 +24,11 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     )
     add.add_argument("--replace", action="store_true", help="in place of one of the same name")
     shown = actions.add_parser("list", parents=[common], help="the models that are there")
-    shown.add_argument("--json", action="store_true", help="with their manifests, as JSON")
+    shown.add_argument(
+        "--json",
+        action="store_true",
+        help="their manifests as JSON, and what each knows",
+    )
     actions.add_parser(
         "verify", parents=[common], help="check hashes, and run every model on an empty picture"
     )
@@ -51,7 +55,8 @@ def _list(arguments: argparse.Namespace) -> int:
     store = ModelStore(arguments.models)
     manifests = [store.manifest(name) for name in store.list()]
     if arguments.json:
-        sys.stdout.write(msgspec.json.encode(manifests).decode() + "\n")
+        told = [msgspec.to_builtins(m) | {"knows": store.load(m.name).labels} for m in manifests]
+        sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
         return 0
     for manifest in manifests:
         size = f"{manifest.input.width}×{manifest.input.height}"

@@ -1,0 +1,56 @@
+"""`haidang demo`: a whole centre on one machine, to be looked at and broken."""
+
+import argparse
+from pathlib import Path
+
+from haidang_protocols.command import Command
+from haidang_protocols.errors import UserError
+
+PORT_MAX = 65535
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIR", help="keep all data there, and go on from it next time"
+    )
+    parser.add_argument(
+        "--port", type=int, default=8080, help="the console's port; 0 for any (default: 8080)"
+    )
+    parser.add_argument("--lang", choices=("vi", "en"), default="vi", help="language (vi)")
+    parser.add_argument(
+        "--camera",
+        metavar="ADDRESS",
+        help="your own camera instead of the drawn ones: rtsp://…, a video file, street:…",
+    )
+    parser.add_argument(
+        "--model", metavar="FILE", help="with --camera: the model's file, or a shipped one's name"
+    )
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from haidang_cloud.demo import DemoOptions, run  # `--help` stays quick
+
+    if not 0 <= arguments.port <= PORT_MAX:
+        raise UserError(f"--port {arguments.port}: allowed are 0 (any) to {PORT_MAX}")
+    if arguments.camera is not None and arguments.model is None:
+        raise UserError("--camera needs --model: a file, or the name of a model that is shipped")
+    return run(
+        DemoOptions(
+            keep=arguments.keep,
+            port=arguments.port,
+            language=arguments.lang,
+            camera=arguments.camera,
+            model=arguments.model,
+        )
+    )
+
+
+DEMO = Command(
+    help="run a whole centre with four drawn cameras on this machine, and a desk to break it at",
+    configure=_configure,
+    run=_run,
+    examples="  haidang demo\n"
+    "  haidang demo --lang en --port 8090 --keep ~/haidang-demo\n"
+    "  haidang demo --camera rtsp://user:secret@192.168.1.64/s1 --model yolox_nano_float.tflite\n"
+    "  haidang demo --camera clip.mp4 --model ssd_mobilenet_v1_coco_quant.tflite",
+)

@@ -1,0 +1,125 @@
+"""The desk: loopback HTTP with a token, at which somebody breaks the demo and reads the account.
+
+`GET /api/account` · `GET /api/faults` · `POST /api/faults/{name}` ·
+`POST /api/people/{login}/link`, each with `Authorization: Bearer TOKEN`; `GET /` is a page with
+buttons.
+"""
+
+import hmac
+import json
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+
+from haidang_cloud.errors import RefusedError
+
+Answer = Callable[[str], object]
+"""Takes the rest of a path, gives what is told as JSON."""
+
+_STATUS = {"unknown": HTTPStatus.NOT_FOUND, "on": HTTPStatus.CONFLICT}
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+        "connect-src 'self'; frame-ancestors 'none'"
+    ),
+}
+
+
+class Desk:
+    """Serves in threads of its own until it is closed."""
+
+    def __init__(
+        self, *, reads: Mapping[str, Answer], acts: Mapping[str, Answer], language: str
+    ) -> None:
+        """Answer `GET` by `reads` and `POST` by `acts`, by the beginning of the path."""
+        self.token = secrets.token_urlsafe(24)
+        page = (files("haidang_cloud.demo") / "desk.html").read_text(encoding="utf-8")
+        handler = type(
+            "_DeskHandler",
+            (_Handler,),
+            {
+                "reads": reads,
+                "acts": acts,
+                "token": self.token,
+                "page": page.replace("{{language}}", language).encode(),
+            },
+        )
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.2}, name="desk"
+        )
+        self._thread.start()
+
+    @property
+    def link(self) -> str:
+        """The page, with the token behind `#`, which a browser sends to nobody."""
+        return f"{self.url}/#token={self.token}"
+
+    def close(self) -> None:
+        """Serve no more."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One request."""
+
+    server_version, sys_version = "haidang", ""
+    reads: Mapping[str, Answer]
+    acts: Mapping[str, Answer]
+    token: str
+    page: bytes
+
+    def do_GET(self) -> None:  # the library's own name
+        if self.path == "/":
+            self._send(HTTPStatus.OK, self.page, "text/html; charset=utf-8")
+            return
+        self._answer(self.reads)
+
+    def do_POST(self) -> None:  # the library's own name
+        self._answer(self.acts)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: ANN401  # the library's
+        """A page that asks each second would fill a log with nothing."""
+
+    def _answer(self, known: Mapping[str, Answer]) -> None:
+        given = self.headers.get("Authorization", "")
+        if not hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode()):
+            self._tell(HTTPStatus.UNAUTHORIZED, {"why": "the desk's token is missing"})
+            return
+        for begin, answer in known.items():
+            if self.path.startswith(begin):
+                try:
+                    told = answer(self.path.removeprefix(begin))
+                except RefusedError as error:
+                    status = _STATUS.get(error.reason, HTTPStatus.SERVICE_UNAVAILABLE)
+                    self._tell(status, {"why": str(error)})
+                else:
+                    self._tell(HTTPStatus.OK, told)
+                return
+        self._tell(HTTPStatus.NOT_FOUND, {"why": "there is no such thing at the desk"})
+
+    def _tell(self, status: HTTPStatus, told: object) -> None:
+        body = json.dumps(msgspec.to_builtins(told), ensure_ascii=False).encode()
+        self._send(status, body, "application/json")
+
+    def _send(self, status: HTTPStatus, body: bytes, kind: str) -> None:
+        self.send_response(status)
+        for name, value in _HEADERS.items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)

@@ -1,0 +1,179 @@
+"""What can be broken in the demo: each fault has a name, a beginning, and an end of its own."""
+
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
+from haidang_cloud.broker import BrokerSettings
+from haidang_cloud.broker.connection import secure
+from haidang_cloud.demo.children import Crew
+from haidang_cloud.demo.cord import Cord
+from haidang_cloud.demo.home import CENTRE, NODE, SITE, Home
+from haidang_cloud.demo.words import Words
+from haidang_cloud.errors import RefusedError
+from haidang_protocols.wire.topics import NodeLeaf, node_topic
+
+DOWN_S = 6.0
+SEND_S = 10.0
+BAD_MESSAGE = b'{"v": 1, "spool": "this is no batch"'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Something to break; `for_s` is 0 for what happens at once."""
+
+    begin: Callable[[], None]
+    end: Callable[[], None] = lambda: None
+    for_s: float = 0.0
+
+
+class FaultShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A fault as people see it; `left_s` is above 0 while it is on."""
+
+    name: str
+    title: str
+    for_s: float
+    left_s: float
+
+
+class Faults:
+    """Begins and ends faults; for any thread."""
+
+    def __init__(self, faults: Mapping[str, Fault], words: Words) -> None:
+        """These, by name."""
+        self._faults, self._words = faults, words
+        self._lock = threading.Lock()
+        self._on: dict[str, tuple[float, threading.Timer]] = {}
+
+    def list(self) -> tuple[FaultShown, ...]:
+        """All of them."""
+        now_s = time.monotonic()
+        with self._lock:
+            left = {name: until_s - now_s for name, (until_s, _) in self._on.items()}
+        return tuple(
+            FaultShown(
+                name=name,
+                title=self._words(f"fault_{name}"),
+                for_s=fault.for_s,
+                left_s=round(max(0.0, left.get(name, 0.0)), 1),
+            )
+            for name, fault in self._faults.items()
+        )
+
+    def press(self, name: str) -> None:
+        """Begin a fault; raises `RefusedError` for one that is not there or is on already."""
+        fault = self._faults.get(name)
+        if fault is None:
+            known = ", ".join(self._faults)
+            raise RefusedError("unknown", self._words("fault_unknown", name=name, known=known))
+        with self._lock:
+            if name in self._on:
+                raise RefusedError("on", self._words("fault_again"))
+            timer = threading.Timer(fault.for_s, self._end, args=(name,))
+            timer.daemon = True
+            self._on[name] = (time.monotonic() + fault.for_s, timer)
+        try:
+            fault.begin()
+        except BaseException:
+            with self._lock:
+                del self._on[name]
+            raise
+        timer.start()
+
+    def close(self) -> None:
+        """End all that is on."""
+        with self._lock:
+            left = dict(self._on)
+        for name, (_, timer) in left.items():
+            timer.cancel()
+            self._end(name)
+
+    def _end(self, name: str) -> None:
+        self._faults[name].end()
+        with self._lock:
+            self._on.pop(name, None)
+
+
+class _Locked:
+    """SQLite files that nobody else can write to."""
+
+    def __init__(self, *paths: Path) -> None:
+        self._paths = paths
+        self._held: list[sqlite3.Connection] = []
+
+    def lock(self) -> None:
+        for path in self._paths:
+            held = sqlite3.connect(
+                path, timeout=SEND_S, isolation_level=None, check_same_thread=False
+            )
+            self._held.append(held)
+            held.execute("BEGIN EXCLUSIVE")
+
+    def free(self) -> None:
+        held, self._held = self._held, []
+        for connection in held:
+            with contextlib.suppress(sqlite3.Error):
+                connection.rollback()
+            connection.close()
+
+
+def faults_of(home: Home, crew: Crew, cord: Cord, *, camera: str) -> dict[str, Fault]:
+    """All that this demo can break; `camera` is the one that freezes."""
+    hold = home.node_catalogue / f"{camera}.hold"
+    locked = _Locked(home.state, home.series)
+    return {
+        "link": Fault(begin=cord.cut, end=cord.mend, for_s=15.0),
+        "broker": Fault(begin=lambda: crew.kill("broker", down_s=DOWN_S), for_s=DOWN_S),
+        "ingest": Fault(begin=lambda: crew.kill("ingest", down_s=DOWN_S), for_s=DOWN_S),
+        "database": Fault(begin=locked.lock, end=locked.free, for_s=15.0),
+        "camera": Fault(begin=hold.touch, end=lambda: hold.unlink(missing_ok=True), for_s=45.0),
+        "clock": Fault(
+            begin=home.unset_clock.touch,
+            end=lambda: home.unset_clock.unlink(missing_ok=True),
+            for_s=30.0,
+        ),
+        "message": Fault(begin=lambda: send_bad_message(home, cord.port)),
+    }
+
+
+def send_bad_message(home: Home, port: int) -> None:
+    """Say something that is no batch in the node's name.
+
+    The broker lets only the node's own certificate say it: the node is sent away for a second and
+    comes back, as with any disturbed line.
+    """
+    tls = home.tls / "current"
+    settings = BrokerSettings(
+        host="localhost",
+        port=port,
+        ca=tls / "ca.crt",
+        cert=tls / "node.crt",
+        key=tls / "node.key",
+    )
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=NODE, protocol=mqtt.MQTTv311)
+    secure(client, settings)
+    sent = threading.Event()
+
+    def say(client: mqtt.Client, *_rest: object) -> None:
+        client.publish(node_topic(CENTRE, SITE, NODE, NodeLeaf.RECORDS), BAD_MESSAGE, qos=1)
+
+    client.on_connect = say
+    client.on_publish = lambda *_: sent.set()
+    try:
+        client.connect(settings.host, settings.port)
+        client.loop_start()
+        if not sent.wait(SEND_S):
+            raise RefusedError("away", "the broker does not take it just now")
+    except OSError as error:
+        raise RefusedError("away", f"the broker does not answer: {error}") from error
+    finally:
+        client.disconnect()
+        client.loop_stop()

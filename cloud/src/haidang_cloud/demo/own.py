@@ -1,0 +1,118 @@
+"""The demo with somebody's own camera and model: a catalogue of one camera is written for them."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import yaml
+
+from haidang_cloud.demo import programs
+from haidang_cloud.demo.home import NODE, Home, shipped_catalogue
+from haidang_cloud.demo.progress import Progress
+from haidang_cloud.demo.setting_up import Shows
+from haidang_cloud.demo.words import Words
+from haidang_protocols.errors import UserError
+
+CAMERA, PLACE, RULE = "my-camera", "my-place", "somebody"
+PASSWORD = "HAIDANG_DEMO_CAMERA_PASSWORD"  # noqa: S105  # a variable's name
+MIN_SCORE = 0.5
+STREET_LABELS = ("person", "car", "motorbike", "motorcycle", "bicycle", "bus", "truck")
+_ALL = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A model on the node, and what it knows."""
+
+    name: str
+    labels: tuple[str, ...]
+    min_score: float
+
+
+def shows_own(home: Home, progress: Progress, *, camera: str, model: str) -> Shows:
+    """Put the model on the node and write a catalogue for the camera; raises `UserError`."""
+    with progress.step("step_model", model=Path(model).name):
+        known = _install(home, progress, model)
+    texts = shipped_catalogue()
+    centre: dict[str, Any] = yaml.safe_load(texts["centre.yaml"])
+    words = {language: Words(language) for language in ("vi", "en")}
+    centre["places"].append(
+        {
+            "id": PLACE,
+            "name": {lang: text("place_own") for lang, text in words.items()},
+            "kind": "spot",
+            "parent": "vung-tau",
+        }
+    )
+    centre["models"] = [{"name": known.name, "classes": list(known.labels)}]
+    texts["centre.yaml"] = _dump(centre)
+    texts["cameras.yaml"] = _dump({"cameras": [_camera(camera, known, words)]})
+    return Shows(texts=texts, models=(), cameras=1)
+
+
+def _install(home: Home, progress: Progress, model: str) -> Model:
+    home.models.mkdir(parents=True, exist_ok=True)
+    haidang, folder = programs.haidang(), ("--models", str(home.models))
+    progress.run(haidang, "node", "models", "add", model, *folder)
+    found = json.loads(progress.run(haidang, "node", "models", "list", "--json", *folder))
+    if len(found) != 1:
+        raise UserError(progress.words("model_unknown", model=model))
+    return Model(
+        name=found[0]["name"],
+        labels=tuple(found[0]["knows"]),
+        min_score=float(found[0]["min_score"]),
+    )
+
+
+def _camera(source: str, model: Model, words: dict[str, Words]) -> dict[str, Any]:
+    wanted = [label for label in STREET_LABELS if label in model.labels] or [model.labels[0]]
+    return {
+        "id": CAMERA,
+        "node": NODE,
+        "name": {lang: text("camera_own") for lang, text in words.items()},
+        "place": PLACE,
+        "source": source_of(source),
+        "model": model.name,
+        "observe_s": 30,
+        "zones": [
+            {
+                "id": "all",
+                "name": {lang: text("zone_own") for lang, text in words.items()},
+                "polygon": _ALL,
+            }
+        ],
+        "rules": [
+            {
+                "id": RULE,
+                "kind": "intrusion",
+                "name": {lang: text("rule_own", label=wanted[0]) for lang, text in words.items()},
+                "zone": "all",
+                "classes": wanted[:1],
+                "min_score": max(MIN_SCORE, model.min_score),
+                "after_s": 1,
+                "severity": "warning",
+                "alarm": True,
+            }
+        ],
+    }
+
+
+def source_of(camera: str) -> str:
+    """A camera as a catalogue names it: no password stands in it, no path depends on a folder.
+
+    A password in the address is handed to the node by its environment instead.
+    """
+    if "://" not in camera:
+        return camera if camera.startswith("street:") else str(Path(camera).expanduser().resolve())
+    password = urlsplit(camera).password
+    if not password:
+        return camera
+    os.environ[PASSWORD] = unquote(password)
+    return camera.replace(f":{password}@", f":${{{PASSWORD}}}@", 1)
+
+
+def _dump(content: dict[str, Any]) -> str:
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)

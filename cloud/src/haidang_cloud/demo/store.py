@@ -1,0 +1,131 @@
+"""What the centre's stores hold, looked at from outside and only as far as is new."""
+
+from collections import Counter
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import sqlalchemy as sa
+
+from haidang_cloud.demo.account import Refused, Stored
+from haidang_cloud.lake import Lake, Roller
+from haidang_cloud.processes.config import CloudConfig
+from haidang_cloud.state import ledger
+from haidang_cloud.state.database import State
+from haidang_cloud.state.tables import blob, dead_letter
+from haidang_cloud.timeseries import TimeSeries
+from haidang_cloud.timeseries.base import private_bucket
+from haidang_protocols.wire.records import Gap, decode_record
+from haidang_protocols.wire.seqset import SeqSet
+
+OVERLAP_NS = 600 * 10**9
+"""Events are looked at again so far back: records come late."""
+
+_COLUMNS = ["spool", "seq", "kind", "raw"]
+
+
+class StoreLook:
+    """One centre's stores; raises what they raise while they are not there."""
+
+    def __init__(
+        self, config: CloudConfig, state: State, series: TimeSeries, *, time_zone: str
+    ) -> None:
+        """Look at these."""
+        self._state, self._series, self._centre = state, series, config.centre
+        self._lake = Lake(Path(config.lake), state, centre=config.centre, time_zone=time_zone)
+        self._roller = Roller(self._lake, holder="account")
+        self._files: dict[str, _File] = {}
+        self._events: dict[tuple[str, int], int] = {}
+        self._newest_ns = 0
+
+    def look(self, spool: str) -> Stored:
+        """What is stored of `spool` now."""
+        # the archive first: what is rolled meanwhile stands in a file by then
+        waiting = [row for row in self._roller.waiting() if row.spool == spool]
+        files = self._rolled()
+        records, rows = SeqSet(), 0
+        gaps: dict[str, SeqSet] = {}
+        for file in files:
+            seqs = file.seqs.get(spool, [])
+            rows += len(seqs)
+            for seq in seqs:
+                records.add(seq)
+            for reason, lost in file.gaps.get(spool, []):
+                gaps.setdefault(reason, SeqSet()).update(lost)
+        doubled = rows - len(records)
+        for row in waiting:
+            records.add(row.seq)
+            if row.kind == "gap":
+                _note_gap(gaps, row.raw)
+        letters, refused = self._letters(spool)
+        return Stored(
+            ledger=self._ledger(spool),
+            records=records,
+            letters=letters,
+            gaps=gaps,
+            pictures=self._pictures(),
+            doubled=doubled + self._doubled_events(),
+            refused=refused,
+        )
+
+    def _rolled(self) -> list["_File"]:
+        names = [str(file.file) for file in self._lake.files()]
+        for gone in self._files.keys() - set(names):
+            del self._files[gone]
+        for name in names:
+            if name not in self._files:
+                self._files[name] = _File(self._lake.folder / name)
+        return list(self._files.values())
+
+    def _ledger(self, spool: str) -> SeqSet:
+        known = ledger.read_spools(self._state, self._centre, [spool])
+        return next(iter(known.values()), SeqSet())
+
+    def _pictures(self) -> frozenset[str]:
+        wanted = sa.select(blob.c.record).where(blob.c.centre == self._centre)
+        with self._state.read() as connection:
+            return frozenset(connection.execute(wanted).scalars())
+
+    def _letters(self, spool: str) -> tuple[SeqSet, tuple[Refused, ...]]:
+        wanted = sa.select(
+            dead_letter.c.spool, dead_letter.c.seq, dead_letter.c.reason, dead_letter.c.message
+        ).where(dead_letter.c.centre == self._centre, dead_letter.c.replayed_ns.is_(None))
+        with self._state.read() as connection:
+            rows = connection.execute(wanted.order_by(dead_letter.c.id)).all()
+        seqs = SeqSet((row.seq, row.seq) for row in rows if row.spool == spool and row.seq)
+        counts = Counter(row.reason for row in rows)
+        words = {row.reason: row.message for row in rows}
+        refused = (
+            Refused(reason=reason, count=count, example=words[reason])
+            for reason, count in sorted(counts.items())
+        )
+        return seqs, tuple(refused)
+
+    def _doubled_events(self) -> int:
+        """Events of one id that stand at more than one place of the time series."""
+        since_ns = max(0, self._newest_ns - OVERLAP_NS)
+        for point in self._series.read(private_bucket(self._centre), "event", from_ns=since_ns):
+            place = hash((point.t, tuple(sorted(point.tags.items()))))
+            self._events[str(point.fields["id"]), place] = 1
+            self._newest_ns = max(self._newest_ns, point.t)
+        times = Counter(record for record, _ in self._events)
+        return sum(count - 1 for count in times.values())
+
+
+class _File:
+    """A Parquet file of the lake: it never changes, so it is read once."""
+
+    def __init__(self, path: Path) -> None:
+        self.seqs: dict[str, list[int]] = {}
+        self.gaps: dict[str, list[tuple[str, SeqSet]]] = {}
+        for row in pq.read_table(path, columns=_COLUMNS).to_pylist():
+            self.seqs.setdefault(row["spool"], []).append(row["seq"])
+            if row["kind"] == "gap":
+                found: dict[str, SeqSet] = {}
+                _note_gap(found, row["raw"])
+                self.gaps.setdefault(row["spool"], []).extend(found.items())
+
+
+def _note_gap(gaps: dict[str, SeqSet], raw: str) -> None:
+    gap = decode_record(raw.encode())
+    if isinstance(gap, Gap):
+        gaps.setdefault(gap.reason, SeqSet()).update(gap.ranges)
