@@ -4,6 +4,7 @@ from __future__ import annotations  # array is generic from Python 3.12 on
 
 from array import array
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,12 +24,12 @@ class Index:
     offsets: array[int] = field(default_factory=lambda: array("Q"))
     sizes: array[int] = field(default_factory=lambda: array("I"))
 
-    def add(self, frame: Frame) -> None:
-        """Note one more record, of a higher sequence than all before."""
-        self.seqs.append(frame.seq)
-        self.appended_ns.append(frame.appended_ns)
-        self.offsets.append(frame.offset)
-        self.sizes.append(frame.size)
+    def add(self, frames: Sequence[Frame]) -> None:
+        """Note more records, of higher sequences than all before."""
+        self.seqs.extend([frame.seq for frame in frames])
+        self.appended_ns.extend([frame.appended_ns for frame in frames])
+        self.offsets.extend([frame.offset for frame in frames])
+        self.sizes.extend([frame.size for frame in frames])
 
 
 @dataclass(slots=True)
@@ -47,20 +48,22 @@ class Segment:
     oldest_ns: int = 0
     index: Index | None = None
 
-    def note(self, frame: Frame) -> None:
-        """A frame was made durable at the end."""
+    def note(self, frames: Sequence[Frame]) -> None:
+        """Frames were made durable at the end."""
         if self.index is None:
-            raise ValueError(f"{self.path.name} has no index to note {frame.seq} in")
-        self.index.add(frame)
-        self.tally(frame)
+            raise ValueError(f"{self.path.name} has no index to note {frames[0].seq} in")
+        self.index.add(frames)
+        self.tally(frames)
 
-    def tally(self, frame: Frame) -> None:
-        """Count a frame without indexing it."""
+    def tally(self, frames: Sequence[Frame]) -> None:
+        """Count frames without indexing them."""
+        if not frames:
+            return
         if not self.count:
-            self.first_seq, self.oldest_ns = frame.seq, frame.appended_ns
-        self.count += 1
-        self.last_seq = frame.seq
-        self.end = frame.offset + frame.size
+            self.first_seq, self.oldest_ns = frames[0].seq, frames[0].appended_ns
+        self.count += len(frames)
+        self.last_seq = frames[-1].seq
+        self.end = frames[-1].offset + frames[-1].size
 
     def free(self) -> int:
         """Bytes that are left for frames."""
@@ -76,8 +79,7 @@ def load(files: Files, path: Path, fd: int, size: int) -> tuple[Segment, list[Fr
     cls, base_seq = head
     read = list(segment.frames(data))
     loaded = Segment(path, cls, base_seq, size, fd, segment.HEADER.size)
-    for frame in read:
-        loaded.tally(frame)
+    loaded.tally(read)
     return loaded, read, data
 
 
@@ -85,8 +87,7 @@ def index_of(files: Files, seg: Segment) -> Index:
     """The index of a segment, read from its file where it was dropped."""
     if seg.index is None:
         seg.index = Index()
-        for frame in segment.frames(files.read(seg.fd, 0, seg.end)):
-            seg.index.add(frame)
+        seg.index.add(list(segment.frames(files.read(seg.fd, 0, seg.end))))
     return seg.index
 
 

@@ -10,7 +10,7 @@ its sequence, time and payload.
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from haidang_protocols.wire.records import RecordClass
 
@@ -23,8 +23,7 @@ _CLASSES = tuple(RecordClass)
 PAYLOAD_BYTES_MAX = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """Where a record stands in its segment."""
 
     seq: int
@@ -53,9 +52,8 @@ def read_header(data: bytes) -> tuple[RecordClass, int] | None:
 
 def frame(seq: int, appended_ns: int, payload: bytes) -> bytes:
     """A record as it is written."""
-    body = _BODY.pack(seq, appended_ns)
-    crc = zlib.crc32(payload, zlib.crc32(body))
-    return b"".join((struct.pack("<II", len(payload), crc), body, payload))
+    crc = zlib.crc32(payload, zlib.crc32(_BODY.pack(seq, appended_ns)))
+    return FRAME.pack(len(payload), crc, seq, appended_ns) + payload
 
 
 def frames(data: bytes, *, at: int = HEADER.size) -> Iterator[Frame]:

@@ -60,6 +60,11 @@ class SpoolSettings:
         share = self.quota_bytes // 16
         return max(SEGMENT_BYTES_MIN, min(self.segment_bytes, share))
 
+    def payload_max(self) -> int:
+        """The largest record that a segment takes."""
+        room = self.segment_size() - segment.HEADER.size - segment.FRAME.size
+        return min(room, segment.PAYLOAD_BYTES_MAX)
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -106,6 +111,7 @@ class Spool:
     ) -> None:
         """Open or make the spool in its folder; raises `SpoolError` when that cannot be."""
         self._settings = settings
+        self._payload_max = settings.payload_max()
         self._folder = settings.folder
         self._files: Files = files or SystemFiles()
         self._wall_ns = wall_ns
@@ -152,21 +158,26 @@ class Spool:
 
     def append(self, cls: RecordClass, payload: bytes) -> int:
         """Take a record; returns its sequence at once, `wait` tells when it is durable."""
-        return self.append_built(cls, lambda _: payload)
+        with self._lock:
+            return self._take(cls, payload)
 
     def append_built(self, cls: RecordClass, build: Callable[[int], bytes]) -> int:
         """Take a record whose payload names its own sequence."""
         with self._lock:
-            if self._closing or self._failure:
-                raise SpoolError(self._failure or f"spool {self._folder} is closed")
-            seq = self._next
-            payload = build(seq)
-            if not 0 < len(payload) <= self._payload_max():
-                raise SpoolError(f"record of {len(payload)} bytes; at most {self._payload_max()}")
-            self._next += 1
-            self._waiting.append(_Waiting(seq, cls, self._wall_ns(), payload))
+            return self._take(cls, build(self._next))
+
+    def _take(self, cls: RecordClass, payload: bytes) -> int:
+        """Give a record the next sequence and wake the committer; the lock is held."""
+        if self._closing or self._failure:
+            raise SpoolError(self._failure or f"spool {self._folder} is closed")
+        if not 0 < len(payload) <= self._payload_max:
+            raise SpoolError(f"record of {len(payload)} bytes; at most {self._payload_max}")
+        seq = self._next
+        self._next += 1
+        self._waiting.append(_Waiting(seq, cls, self._wall_ns(), payload))
+        if len(self._waiting) == 1:  # else it was told, and has not come yet
             self._work.notify()
-            return seq
+        return seq
 
     def wait(self, seq: int, timeout_s: float = 10.0) -> bool:
         """Whether `seq` was settled (durable, or accounted for as lost) within the time."""
@@ -330,8 +341,7 @@ class Spool:
             return None
         seg, read, data = loaded
         seg.index = chain.Index()
-        for frame in read:
-            seg.index.add(frame)
+        seg.index.add(read)
         tail = data[seg.end :]
         garbage = len(tail.rstrip(b"\0"))
         if garbage:
@@ -455,8 +465,7 @@ class Spool:
         self._files.write(seg.fd, seg.end, b"".join(parts))
         self._files.sync(seg.fd)
         with self._lock:
-            for frame in noted:
-                seg.note(frame)
+            seg.note(noted)
             self._written = max(self._written, noted[-1].seq)
         return len(noted)
 
@@ -563,10 +572,6 @@ class Spool:
             self._owed = self._owed[written:]
 
     # --- small ------------------------------------------------------------------------------
-
-    def _payload_max(self) -> int:
-        room = self._settings.segment_size() - segment.HEADER.size - segment.FRAME.size
-        return min(room, segment.PAYLOAD_BYTES_MAX)
 
     def _used(self) -> int:
         return sum(seg.size for segs in self._chains.values() for seg in segs)
