@@ -1,6 +1,6 @@
 """The desk: loopback HTTP with a token, at which somebody breaks the demo and reads the account.
 
-`GET /api/account` · `GET /api/faults` · `POST /api/faults/{name}` ·
+`GET /api/account` · `GET /api/faults` · `POST /api/faults/{name}` or `…/{name}/{seconds}` ·
 `POST /api/people/{login}/link`, each with `Authorization: Bearer TOKEN`; `GET /` is a page with
 buttons.
 """

@@ -28,10 +28,15 @@ BAD_MESSAGE = b'{"v": 1, "spool": "this is no batch"'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Something to break; `for_s` is 0 for what happens at once."""
+    """Something to break.
 
-    begin: Callable[[], None]
-    end: Callable[[], None] = lambda: None
+    Attributes:
+        begin: is told for how long, in seconds.
+        for_s: as long as nobody says otherwise; 0 for what happens at once.
+    """
+
+    begin: Callable[[float], object]
+    end: Callable[[], object] = lambda: None
     for_s: float = 0.0
 
 
@@ -68,7 +73,7 @@ class Faults:
             for name, fault in self._faults.items()
         )
 
-    def press(self, name: str) -> None:
+    def press(self, name: str, *, for_s: float | None = None) -> None:
         """Begin a fault; raises `RefusedError` for one that is not there or is on already."""
         fault = self._faults.get(name)
         if fault is None:
@@ -77,11 +82,12 @@ class Faults:
         with self._lock:
             if name in self._on:
                 raise RefusedError("on", self._words("fault_again"))
-            timer = threading.Timer(fault.for_s, self._end, args=(name,))
+            lasts_s = fault.for_s if for_s is None else for_s
+            timer = threading.Timer(lasts_s, self._end, args=(name,))
             timer.daemon = True
-            self._on[name] = (time.monotonic() + fault.for_s, timer)
+            self._on[name] = (time.monotonic() + lasts_s, timer)
         try:
-            fault.begin()
+            fault.begin(lasts_s)
         except BaseException:
             with self._lock:
                 del self._on[name]
@@ -130,18 +136,21 @@ def faults_of(home: Home, crew: Crew, cord: Cord, *, camera: str) -> dict[str, F
     hold = home.node_catalogue / f"{camera}.hold"
     locked = _Locked(home.state, home.series)
     return {
-        "link": Fault(begin=cord.cut, end=cord.mend, for_s=15.0),
-        "broker": Fault(begin=lambda: crew.kill("broker", down_s=DOWN_S), for_s=DOWN_S),
-        "ingest": Fault(begin=lambda: crew.kill("ingest", down_s=DOWN_S), for_s=DOWN_S),
-        "database": Fault(begin=locked.lock, end=locked.free, for_s=15.0),
-        "camera": Fault(begin=hold.touch, end=lambda: hold.unlink(missing_ok=True), for_s=45.0),
-        "clock": Fault(
-            begin=home.unset_clock.touch,
-            end=lambda: home.unset_clock.unlink(missing_ok=True),
-            for_s=30.0,
-        ),
-        "message": Fault(begin=lambda: send_bad_message(home, cord.port)),
+        "link": Fault(begin=lambda _: cord.cut(), end=cord.mend, for_s=15.0),
+        "broker": Fault(begin=lambda for_s: crew.kill("broker", down_s=for_s), for_s=DOWN_S),
+        "ingest": Fault(begin=lambda for_s: crew.kill("ingest", down_s=for_s), for_s=DOWN_S),
+        "database": Fault(begin=lambda _: locked.lock(), end=locked.free, for_s=15.0),
+        "camera": _file_fault(hold, for_s=45.0),
+        "clock": _file_fault(home.unset_clock, for_s=30.0),
+        "message": Fault(begin=lambda _: send_bad_message(home, cord.port)),
     }
+
+
+def _file_fault(path: Path, *, for_s: float) -> Fault:
+    """One that lasts while a file is there."""
+    return Fault(
+        begin=lambda _: path.touch(), end=lambda: path.unlink(missing_ok=True), for_s=for_s
+    )
 
 
 def send_bad_message(home: Home, port: int) -> None:

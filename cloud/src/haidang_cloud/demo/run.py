@@ -21,7 +21,7 @@ from haidang_cloud.demo.progress import Progress
 from haidang_cloud.demo.setting_up import SettingUp, Shows
 from haidang_cloud.demo.watch import Watch
 from haidang_cloud.demo.words import Words
-from haidang_cloud.errors import StateUnavailableError
+from haidang_cloud.errors import RefusedError, StateUnavailableError
 from haidang_protocols.catalogue import load_texts
 from haidang_protocols.command import discover
 from haidang_protocols.errors import UserError
@@ -162,7 +162,7 @@ class _Demo:
                 "/api/faults": lambda _rest: faults.list(),
             },
             acts={
-                "/api/faults/": lambda name: _pressed(faults, name),
+                "/api/faults/": lambda rest: _pressed(faults, rest),
                 "/api/people/": self._entry,
             },
             language=self._words.language,
@@ -240,8 +240,12 @@ class _Demo:
         self._say(self._words("restarted", name=child.name, why=why))
 
 
-def _pressed(faults: Faults, name: str) -> dict[str, str]:
-    faults.press(name)
+def _pressed(faults: Faults, rest: str) -> dict[str, str]:
+    """`{name}` or `{name}/{seconds}`."""
+    name, _, seconds = rest.partition("/")
+    if seconds and not seconds.isdigit():
+        raise RefusedError("unknown", f"{seconds!r} are no seconds")
+    faults.press(name, for_s=float(seconds) if seconds else None)
     return {"pressed": name}
 
 

@@ -1,0 +1,164 @@
+"""`haidang demo` as a newcomer meets it: to the first alarm, broken, ended, and nothing left."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from haidang_edge.detect import recipes
+from servers import start
+from servers.demo import HAIDANG, Demo, lives
+
+pytestmark = [pytest.mark.broker, pytest.mark.slow]
+
+STREET = "street:market?traffic=1.5&seed=31&hold=my-camera.hold"
+NewDemo = Callable[..., Demo]
+
+
+@pytest.fixture
+def new_demo(tmp_path: Path, mosquitto_program: Path) -> Iterator[NewDemo]:
+    """Starts demos; what is left of them ends with the test."""
+    made: list[Demo] = []
+
+    def make(*arguments: str) -> Demo:
+        made.append(Demo(tmp_path, *arguments))
+        return made[-1]
+
+    yield make
+    for demo in made:
+        demo.close()
+
+
+@pytest.fixture
+def own(new_demo: NewDemo, data_dir: Path) -> Demo:
+    """A demo with a camera and a model that somebody named."""
+    model = data_dir / "models" / "ssd_mobilenet_v1_coco_quant.tflite"
+    demo = new_demo("--camera", STREET, "--model", str(model))
+    demo.await_ready()
+    return demo
+
+
+def test_four_cameras_raise_an_alarm_and_ctrl_c_leaves_nothing(
+    new_demo: NewDemo, tell: Callable[[object], None]
+) -> None:
+    if recipes.shipped("haidang-street") is None:
+        pytest.skip("the model haidang-street is not shipped with this build")
+    demo = new_demo()
+    demo.await_ready()
+    ready = re.search(r"Ready after ([\d.]+) s", demo.said)
+    said = demo.await_said(r"The first alarm: .*", timeout_s=120)
+    tell(f"set-up {ready.group(1) if ready else '?'} s; {said}")
+    link = re.search(r"http://127.0.0.1:\d+/enter#link=\S+", demo.said)
+    assert link is not None
+    with urllib.request.urlopen(link.group(0).partition("#")[0], timeout=10) as page:
+        assert page.status == 200
+    account = demo.await_account(lost=0, doubled=0)
+    assert account["stored"] > 0
+    ends_whole(demo, signal.SIGINT)
+
+
+def ends_whole(demo: Demo, number: int) -> None:
+    """No process is left, however it ends."""
+    pids = demo.pids()
+    assert len(pids) > 8
+    code = demo.end(number)
+    assert code == (0 if number != signal.SIGKILL else -signal.SIGKILL)
+    start.wait_until(lambda: not [p for p in pids if lives(p)], what="the end of all processes")
+
+
+def test_every_fault_is_pressed_nothing_is_lost_or_doubled_and_what_was_kept_goes_on(
+    own: Demo, new_demo: NewDemo, tell: Callable[[object], None]
+) -> None:
+    own.await_said("The first alarm: ", timeout_s=60)
+    own.press("link", for_s=4)
+    status, told = own.ask("POST", "/api/faults/link")
+    assert (status, told["why"]) == (409, "this fault is still on")
+    start.wait_until(lambda: own.account()["waiting"] > 0, what="records that wait")
+    own.press("clock", for_s=3)
+    own.await_over()
+    own.press("broker", for_s=2)
+    own.press("camera", for_s=3)
+    own.await_over()
+    own.press("ingest", for_s=2)
+    own.press("database", for_s=4)
+    own.await_over()
+    own.await_account(waiting=0)
+    own.press("message")
+    start.wait_until(lambda: own.account()["refused"], what="the refusal of the bad message")
+    account = own.await_account(waiting=0, lost=0, doubled=0)
+    tell(account)
+    assert account["stored"] == account["spooled"] > 50
+    assert [one["reason"] for one in account["refused"]] == ["malformed"]
+    assert account["refused"][0]["count"] == 1
+    assert account["why"] == []
+    assert own.ask("GET", "/api/account", token="guessed")[0] == 401
+    assert own.ask("POST", "/api/faults/moon")[0] == 404
+    ends_whole(own, signal.SIGTERM)
+    again = new_demo()
+    again.await_ready()
+    assert "Enrolling node" not in again.said
+    again.await_said("The first alarm: ", timeout_s=60)
+    assert again.await_account(lost=0, doubled=0)["spooled"] >= account["spooled"]
+    ends_whole(again, signal.SIGKILL)
+
+
+def test_a_spool_that_is_broken_shows_a_loss(own: Demo) -> None:
+    """The account can fail: records are taken from the disk that nobody has stored."""
+    own.press("link", for_s=60)
+    start.wait_until(lambda: own.account()["waiting"] > 3, what="records that wait")
+    os.kill(own.pid_of("node", "rehearse"), signal.SIGKILL)
+    for path in (own.folder / "node" / "spool").glob("*.seg"):
+        if not path.name.startswith("gap"):
+            path.unlink()
+    start.wait_until(lambda: own.account()["lost"] > 0, what="the loss", timeout_s=60)
+    account = own.account()
+    assert account["lost"] >= 3
+    assert account["stored"] + account["waiting"] + account["lost"] == account["spooled"]
+    ends_whole(own, signal.SIGINT)
+    assert "Ended; no process is left." in own.said
+
+
+def test_ctrl_c_during_the_set_up_leaves_nothing(new_demo: NewDemo) -> None:
+    demo = new_demo()
+    demo.await_said("Folder: ", timeout_s=30)
+    time.sleep(1.5)
+    pids = demo.pids()
+    assert demo.end() == 0
+    start.wait_until(lambda: not [p for p in pids if lives(p)], what="the end of all processes")
+    assert "Ended; no process is left." in demo.said
+
+
+def refused(*arguments: str) -> str:
+    done = subprocess.run(
+        [HAIDANG, "demo", *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_a_port_that_is_taken_is_a_plain_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert f"cổng {port} trên 127.0.0.1 đang được dùng" in refused("--port", port)
+        said = refused("--port", port, "--lang", "en")
+        assert f"port {port} on 127.0.0.1 is in use; choose another with --port" in said
+
+
+def test_what_cannot_be_asked_for_is_a_plain_sentence(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("not ours")
+    keep = refused("--port", "0", "--lang", "en", "--keep", str(tmp_path))
+    assert "there is something else in it" in keep
+    assert (tmp_path / "thesis.txt").read_text() == "not ours"
+    assert "--camera needs --model" in refused("--port", "0", "--camera", "street:market")
+    assert "--model needs --camera" in refused("--port", "0", "--lang", "en", "--model", "x")
+    assert "allowed are 0 (any) to 65535" in refused("--port", "70000")
+    gone = refused("--port", "0", "--lang", "en", "--camera", "a.mp4", "--model", "/no/such.tflite")
+    assert "/no/such.tflite" in gone
