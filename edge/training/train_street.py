@@ -38,6 +38,8 @@ VISIBLE_MIN = 0.4
 SIDE_MIN_PX = 3.0
 TEST_SEED = 1_000_000
 BATCH = 16
+CALIBRATION = 150
+"""Scenes by which the quantisation's ranges are found."""
 
 
 # --- scenes -----------------------------------------------------------------------------------
@@ -244,11 +246,17 @@ def loss_of(logits: tf.Tensor, codes: tf.Tensor, cls: tf.Tensor, goal: tf.Tensor
 
 
 def train(
-    net: keras.Model, pictures: np.ndarray, boxes: list[np.ndarray], steps: int, seed: int
+    net: keras.Model,
+    pictures: np.ndarray,
+    boxes: list[np.ndarray],
+    steps: int,
+    peak: float,
+    seed: int,
+    folder: Path,
 ) -> None:
     """AdamW with a cosine schedule; says how it goes."""
     rate = keras.optimizers.schedules.CosineDecay(
-        1e-4, steps, warmup_target=3e-3, warmup_steps=min(200, steps // 10), alpha=0.01
+        1e-4, steps, warmup_target=peak, warmup_steps=min(200, steps // 10), alpha=0.01
     )
     optimizer = keras.optimizers.AdamW(rate, weight_decay=1e-4, clipnorm=5.0)
 
@@ -273,6 +281,8 @@ def train(
     begun, mean = time.monotonic(), 0.0
     for number, (image, cls, goal) in enumerate(data.take(steps), 1):
         mean += (float(step(image, cls, goal)) - mean) / min(number, 100)
+        if number % 500 == 0 or number == steps:
+            net.save_weights(folder / "street.weights.h5")
         if number % 100 == 0:
             say(f"step {number}/{steps}  loss {mean:.3f}  {time.monotonic() - begun:.0f} s")
 
@@ -335,7 +345,7 @@ def export(net: keras.Model, pictures: np.ndarray, folder: Path) -> bytes:
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = tf.uint8
     converter.representative_dataset = lambda: (
-        [picture[None].astype(np.float32)] for picture in pictures[:150]
+        [picture[None].astype(np.float32)] for picture in pictures[:CALIBRATION]
     )
     return bytes(converter.convert())
 
@@ -403,15 +413,22 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=9000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--rate", type=float, default=3e-3, help="highest learning rate")
+    parser.add_argument(
+        "--weights", type=Path, help="begin with these; --steps 0 only exports them"
+    )
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     say("rendering …")
-    pictures, boxes = render(range(arguments.scenes), arguments.workers)
+    scenes = arguments.scenes if arguments.steps else CALIBRATION
+    pictures, boxes = render(range(scenes), arguments.workers)
     keras.utils.set_random_seed(arguments.seed)
     net = build()
     say(f"{net.count_params()} parameters, {len(pictures)} scenes")
-    train(net, pictures, boxes, arguments.steps, arguments.seed)
-    net.save_weights(arguments.out / "street.weights.h5")
+    if arguments.weights is not None:
+        net.load_weights(arguments.weights)
+    if arguments.steps:
+        train(net, pictures, boxes, arguments.steps, arguments.rate, arguments.seed, arguments.out)
     model = export(net, pictures, arguments.out)
     file = arguments.out / "haidang-street.tflite"
     file.write_bytes(model)

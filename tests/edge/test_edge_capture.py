@@ -265,7 +265,10 @@ def test_a_password_in_the_path_is_not_shown() -> None:
     ("source", "said"),
     [
         ("rtsp://a:${NOT_SET}@host/x", "the environment variable NOT_SET is not set"),
-        ("ftp://a:secret@host/x", "ftp:// is not known; allowed: rtsp://, rtsps://, street: or a file"),
+        (
+            "ftp://a:secret@host/x",
+            "ftp:// is not known; allowed: rtsp://, rtsps://, street: or a file",
+        ),
         ("rtsp:///stream", "there is no host in it"),
         ("${NOT_SET}/clip.mp4", "the environment variable NOT_SET is not set"),
     ],
