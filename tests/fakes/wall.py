@@ -225,25 +225,29 @@ class Coast:
             self.blobs.put(record, shown, camera=camera, now_ns=t, keep_ns=86_400 * SECOND_NS)
         outbox.add(self.state, [row])
         self.desk.consume(self._directory.owner, now_ns=t)
-        self.write(event, record)
+        self.write(event, record=record)
         return f"alert-{record.replace('.', '-')}"
 
-    def write(self, event: Event | Observation, record: str = "") -> None:
-        """Put an event or a count where it is read from."""
-        camera = next(one for one in self.catalogue.cameras if one.id == event.camera)
-        lines = lines_of(
-            event, site=camera.place, node=camera.node, record_id=record or f"{event.t}"
-        )
-        buckets = [private_bucket(CENTRE)]
-        if isinstance(event, Event):
-            buckets += buckets_over(self.catalogue, camera.place)
-        for bucket in buckets:
-            self.series.write(bucket, [line.encode() for line in lines])
+    def write(self, *given: Event | Observation, record: str = "") -> None:
+        """Put events and counts where they are read from."""
+        lines: dict[str, list[bytes]] = {}
+        for one in given:
+            camera = next(c for c in self.catalogue.cameras if c.id == one.camera)
+            number = record or f"{camera.node}.{SPOOL}.{one.t}"
+            made = lines_of(one, site=camera.place, node=camera.node, record_id=number)
+            buckets = [private_bucket(CENTRE)]
+            if isinstance(one, Event):
+                buckets += buckets_over(self.catalogue, camera.place)
+            for bucket in buckets:
+                lines.setdefault(bucket, []).extend(line.encode() for line in made)
+        for bucket, some in lines.items():
+            self.series.write(bucket, some)
 
     def hour(self, *, seed: int = 1) -> None:
         """An hour of life: events and counts of every camera."""
         chance = np.random.default_rng(seed)
         now_ns = time.time_ns()
+        given: list[Event | Observation] = []
         for number, camera in enumerate(self.catalogue.cameras):
             busy = 0.3 + 2.2 * float(chance.random())
             for minute in range(60):
@@ -254,13 +258,14 @@ class Coast:
                     ZoneCount(zone="loi-di", cls="person", mean=round(crowd, 2), max=9),
                     ZoneCount(zone="san", cls="person", mean=round(crowd / 4, 2), max=3),
                 )
-                self.write(
+                given.append(
                     Observation(t=t, camera=camera.id, interval_s=60, frames=300, counts=counts)
                 )
                 for n in range(chance.poisson(busy / 4)):
                     rule = str(chance.choice(["dong", "qua", "qua"]))
                     at = t - int(chance.random() * 55 * SECOND_NS) - n
-                    self.write(event_of(camera, rule, at, f"h{at}", alarm=False))
+                    given.append(event_of(camera, rule, at, f"h{at}", alarm=False))
+        self.write(*given)
 
 
 def street(*, seed: int = 0, width: int = 640, height: int = 360) -> bytes:

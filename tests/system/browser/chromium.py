@@ -104,6 +104,10 @@ class Browser:
         """JavaScript in the page."""
         return self.driver.execute_script(script, *values)
 
+    def forget(self) -> None:
+        """No cookie of anybody's is left."""
+        self.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
+
     def errors(self) -> list[str]:
         """What the page complained of since the last call."""
         entries: list[dict[str, Any]] = self.driver.get_log("browser")  # type: ignore[no-untyped-call]

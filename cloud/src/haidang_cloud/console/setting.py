@@ -26,6 +26,7 @@ def setting(visitor: Visitor) -> bytes:
         "me": {"login": visitor.person.login, "name": visitor.person.name},
         "rights": sorted(right for right in Right if visitor.sees(right)),
         "observed": audience.observed,
+        "events": bool(audience.events),
         "scopes": {scope.id: named(scope.name, language) for scope in catalogue.scopes},
         "places": _places(catalogue, language),
         "cameras": [

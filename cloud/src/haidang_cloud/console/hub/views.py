@@ -64,6 +64,8 @@ def _cameras(rows: Iterable[CameraRow], audience: Audience) -> Iterable[CameraRo
 
 
 def _minutes(minutes: Iterable[Minute], audience: Audience) -> Iterable[MinuteRow]:
+    if not audience.events and not audience.observed:
+        return
     for minute in minutes:
         begun = {
             f"{camera}/{zone}": count

@@ -2,7 +2,8 @@
 
 from collections.abc import Awaitable, Callable
 
-from fastapi import Request
+from fastapi import Request, Response
+from fastapi.responses import RedirectResponse
 from nicegui import ui
 
 from haidang_cloud.console import panels
@@ -44,21 +45,21 @@ def install_pages(parts: Parts) -> None:
 def _page(way: Way, path: str, fill: Fill) -> None:
     """A page; whoever may not see it finds a sentence there, and the ways that are open."""
 
-    async def build(request: Request) -> None:
+    async def build(request: Request) -> Response | None:
         visitor = visitor_of(request)
+        mine = [one for one in WAYS if one.open_to(visitor)]
+        if path == OVERVIEW.path and mine and way not in mine:
+            return RedirectResponse(mine[0].path, 303)
         words = texts(visitor.language)
         ui.page_title(f"{words[f'way.{way.key}']} · Hải đăng")
-        ways = [
-            {"key": one.key, "path": one.path, "icon": one.icon}
-            for one in WAYS
-            if one.open_to(visitor)
-        ]
+        ways = [{"key": one.key, "path": one.path, "icon": one.icon} for one in mine]
         panels.Frame(ways=ways, here=way.key)
         with ui.element("main").classes(f"page page-{way.key}"):
-            if way.open_to(visitor):
+            if way in mine:
                 await fill(visitor, request)
             else:
                 ui.label(words["state.forbidden"]).classes("nothing")
+        return None
 
     ui.page(path)(build)
 

@@ -2,6 +2,7 @@
 import { reactive, shallowReactive, shallowRef } from "vue";
 
 const STALE_MS = 8000;
+const CUT_MS = 1500; // a blink is not worth a word
 const EVENTS_KEPT = 200;
 const MINUTES_KEPT = 60;
 
@@ -14,6 +15,7 @@ export const events = shallowRef([]);
 export const live = reactive({
   ready: false, // the whole was read once
   stale: false, // nothing was heard for a while
+  cut: 0, // since when the socket is gone, by this browser's clock
   over: false, // the session has ended
   failed: "", // why nothing could be read
   heard: 0, // when the last update came, by this browser's clock
@@ -36,7 +38,8 @@ export function start() {
 
 function tick() {
   live.now = Date.now() + live.offset;
-  live.stale = live.ready && Date.now() - live.heard > STALE_MS;
+  const cut = live.cut && Date.now() - live.cut > CUT_MS;
+  live.stale = live.ready && (cut || Date.now() - live.heard > STALE_MS);
 }
 
 // NiceGUI makes its socket when the page is mounted, which is after its panels are.
@@ -50,6 +53,7 @@ function listen() {
   socket.on("live.over", () => (live.over = true));
   socket.on("live.again", () => window.location.reload());
   socket.on("connect", join);
+  socket.on("disconnect", () => (live.cut = Date.now()));
   socket.on("connect_error", checkSession);
   if (socket.connected) join();
 }
@@ -135,6 +139,7 @@ function take(told, fresh) {
   live.offset = told.at - Date.now();
   live.now = told.at;
   live.stale = false;
+  live.cut = 0;
   if (told.well) live.well = told.well;
   for (const row of told.cases ?? []) cases.set(row.id, row);
   for (const row of told.cameras ?? []) cameras.set(row.id, row);

@@ -1,5 +1,5 @@
 // All open alarms, one of them in full; answered by a tap or a key.
-import { ageOf, answer, byUrgency, cameraOf, cases, caseTitle, caseWhere, clockTime, dayTime, live, Mark, nameOf, note, number, openCases, placeLine, readCase, setting, SEVERITIES, start, t, timer, word } from "haidang-live";
+import { ageOf, answer, byUrgency, cameraOf, cameras, cases, caseTitle, caseWhere, clockTime, dayTime, live, Mark, nameOf, note, number, openCases, placeLine, readCase, setting, SEVERITIES, start, t, timer, word } from "haidang-live";
 
 const ITEM = 72;
 const SPARE = 6;
@@ -47,6 +47,9 @@ export default {
     row() {
       return cases.get(this.chosen) ?? this.whole?.case;
     },
+    newestPicture() {
+      return this.row && cameras.get(this.row.camera)?.picture;
+    },
     finished() {
       return this.row && !OPEN.includes(this.row.state);
     },
@@ -59,6 +62,10 @@ export default {
     // whatever another one did: what is shown in full follows
     row(now, before) {
       if (now && before && (now.changed !== before.changed || now.state !== before.state)) this.load();
+    },
+    // a picture follows its alarm, sometimes minutes later
+    newestPicture() {
+      if (this.whole && !this.picture) this.load();
     },
   },
   methods: {

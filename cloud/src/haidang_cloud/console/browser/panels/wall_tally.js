@@ -6,6 +6,7 @@ export default {
   created: start,
   computed: {
     ready: () => live.ready && setting.value,
+    sees: () => setting.value.events,
     severities() {
       const open = openCases();
       return SEVERITIES.map((severity) => {
@@ -47,14 +48,15 @@ export default {
       <div class="quiet">{{ !cameras.all ? t("tally.cameras_none") : cameras.good < cameras.all ? t("tally.cameras_bad", { n: number(cameras.all - cameras.good) }) : t("tally.cameras_good") }}</div>
     </div>
     <div class="panel" data-tally="events"><h2>{{ t("tally.events") }}</h2>
-      <div style="display:flex;gap:16px;align-items:end;flex:1;min-height:0">
+      <div v-if="!sees" class="quiet">{{ t("state.hidden") }}</div>
+      <div v-else style="display:flex;gap:16px;align-items:end;flex:1;min-height:0">
         <div class="figure">{{ number(bars.now) }}</div>
         <svg class="bars" viewBox="0 0 300 50" preserveAspectRatio="none" role="img" :aria-label="t('tally.events_why')">
           <line x1="0" x2="300" y1="49.5" y2="49.5"/>
           <rect v-for="(h, i) in bars.counts" :key="i" :x="i * 5" :y="49 - h" width="3.8" :height="h" :class="{ last: i === 59 }"/>
         </svg>
       </div>
-      <div class="quiet">{{ t("tally.events_why") }}</div>
+      <div v-if="sees" class="quiet">{{ t("tally.events_why") }}</div>
     </div>
     <div class="panel" data-tally="nodes"><h2>{{ t("tally.nodes") }}</h2>
       <template v-if="nodes.all">

@@ -29,6 +29,7 @@ export default {
   created: start,
   computed: {
     ready: () => live.ready && setting.value,
+    sees: () => setting.value.events,
     observed: () => setting.value?.observed && [...minutes.values()].some((row) => row.seen),
     strips() {
       const last = Math.floor(live.now / 60000);
@@ -74,7 +75,7 @@ export default {
     <div class="title"><h2>{{ t("zones.title") }}</h2><span class="quiet">{{ observed ? t("zones.seen") : t("zones.begun") }}</span></div>
     <div class="body" tabindex="0" :aria-label="t('zones.title')">
       <div v-if="!ready" class="skeleton" style="height:48px"></div>
-      <div v-else-if="!strips.length" class="nothing">{{ t("zones.none") }}</div>
+      <div v-else-if="!strips.length" class="nothing">{{ sees ? t("zones.none") : t("state.hidden") }}</div>
       <div v-else class="strips">
         <template v-for="one in strips" :key="one.key">
           <div class="name"><div class="cut">{{ one.zone }}</div><small class="cut">{{ one.camera }}</small></div>

@@ -1,0 +1,59 @@
+"""What people read: both languages say everything, nothing is said that nobody asks for."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import haidang_cloud.console
+from haidang_cloud.cases.life import OPEN
+from haidang_cloud.console.texts import LANGUAGES, texts
+from haidang_protocols.wire.messages import AnswerKind, CaseState
+
+FOLDER = Path(haidang_cloud.console.__file__).parent
+SOURCES = [*FOLDER.rglob("*.py"), *FOLDER.rglob("*.js"), *FOLDER.rglob("*.html")]
+WRITTEN = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
+MADE = {
+    *(f"case.{state.value}" for state in CaseState),
+    *(f"case.answer.{kind.value}" for kind in [*AnswerKind]),
+    *(f"step.{kind.value}" for kind in [*AnswerKind]),
+    "case.answer.note",
+    *(f"step.{word}" for word in ("raised", "ended", "note")),
+    *(f"way.{key}" for key in ("overview", "alarms", "cameras", "nodes", "boards", "audit")),
+    *(f"nodes.{state}" for state in ("online", "offline", "silent", "never")),
+    *(f"frame.{part}" for part in ("database", "broker", "series", "ingest")),
+    *(f"audit.{c}" for c in ("number", "at", "actor", "action", "object", "detail", "hash")),
+}
+
+
+def test_both_languages_have_the_same_keys() -> None:
+    vi, en = texts("vi"), texts("en")
+    assert vi.keys() == en.keys()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_sentence_says_something(language: str) -> None:
+    assert [key for key, text in texts(language).items() if not text.strip()] == []
+
+
+def test_both_languages_have_the_same_gaps() -> None:
+    def gaps(language: str, key: str) -> set[str]:
+        return set(re.findall(r"\{(\w+)\}", texts(language)[key]))
+
+    assert [key for key in texts("vi") if gaps("vi", key) != gaps("en", key)] == []
+
+
+def test_every_key_that_is_asked_for_is_there() -> None:
+    asked = set(re.findall(r"""\bt\(['"]([a-z_]+\.[a-z_.]+)['"][,)]""", WRITTEN))
+    asked |= set(re.findall(r"""words\[["']([a-z_]+\.[a-z_.]+)["']\]""", WRITTEN))
+    assert asked | MADE <= texts("vi").keys()
+    assert len(asked) > 80
+
+
+def test_no_sentence_is_left_over() -> None:
+    known = {key for key in texts("vi") if key in WRITTEN or key.replace(".", "_") in WRITTEN}
+    assert texts("vi").keys() - known - MADE == set()
+
+
+def test_every_open_state_can_be_named() -> None:
+    assert {f"case.{state.value}" for state in OPEN} <= texts("vi").keys()
