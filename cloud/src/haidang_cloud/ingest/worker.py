@@ -89,6 +89,7 @@ class IngestWorker:
         self._report_s = time.monotonic()
         self._writer = Writer(stores, now_ns=now_ns, wait=self._give_up.wait)
         self._trouble_s: float | None = None
+        self._out = False
         self._alarms = AlarmDesk(stores.state, self._tell_staff, failed=self._fail)
         self._published = self._confirmed = 0
         self._filters = tuple(
@@ -159,8 +160,8 @@ class IngestWorker:
     # --- the network loop -------------------------------------------------------------------
 
     def _turn(self, *, leaving: bool = False) -> bool:
-        outage = self._outage()
-        took = self._connection.turn(self._timeout_s(), read=outage or not self._full())
+        self._out = self._outage()
+        took = self._connection.turn(self._timeout_s(), read=self._out or not self._full())
         now_s = time.monotonic()
         self._finish()
         if self._due(now_s, idle=not took):
@@ -271,7 +272,7 @@ class IngestWorker:
 
         The broker is told that it may forget the message; the node is not: its watermark stands.
         """
-        if not self._full() or not self._outage():
+        if not self._out or not self._full():
             return False
         batch = Batch()
         if topic.leaf is NodeLeaf.RECORDS:
