@@ -124,6 +124,12 @@ NEEDS = (
         "time series and board tests on a real InfluxDB",
     ),
     Need(
+        "chromium",
+        lambda: find.program("chromedriver") and find.program("chromium"),
+        lambda: _apt("chromium", "chromium-driver"),
+        "tests of the console in a browser",
+    ),
+    Need(
         "compose-go",
         lambda: find.program("compose-go"),
         lambda: _built("compose-go", ("go",)),

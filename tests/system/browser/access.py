@@ -19,7 +19,7 @@ def barriers(browser: Browser) -> list[str]:
     """Serious violations in the page that is open, each with the elements that it is about."""
     source = importlib.resources.files("axe_core_python") / "axe.min.js"
     browser.run(source.read_text(encoding="utf-8"))
-    found: list[dict[str, Any]] = browser.driver.execute_async_script(_RUN)  # type: ignore[no-untyped-call]
+    found: list[dict[str, Any]] = browser.driver.execute_async_script(_RUN)
     return [_said(one) for one in found if one["impact"] in SERIOUS]
 
 
