@@ -286,7 +286,7 @@ blob = sa.Table(
     _ns("expires_ns"),
     _ns("deleted_ns", nullable=True),
 )
-sa.Index("ix_blob_camera", blob.c.centre, blob.c.camera, blob.c.created_ns)
+sa.Index("ix_blob_created", blob.c.centre, blob.c.created_ns)
 blob_access = sa.Table(
     "blob_access",
     metadata,

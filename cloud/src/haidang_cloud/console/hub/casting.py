@@ -24,6 +24,7 @@ from haidang_cloud.errors import StateUnavailableError
 
 log = logging.getLogger(__name__)
 
+LOOK_S = 0.1
 PACE_S = 0.5
 QUIET_S = 3.0
 CHECK_S = 5.0
@@ -134,16 +135,22 @@ class Caster:
         """Tell what is new, and look whose session has ended, until cancelled."""
         checked_s = time.monotonic()
         while True:
-            await asyncio.sleep(PACE_S)
-            await self.tell()
+            await asyncio.sleep(LOOK_S)
+            await self.tell(pace_s=PACE_S)
             if time.monotonic() - checked_s >= CHECK_S:
                 checked_s = time.monotonic()
                 await self.check()
 
-    async def tell(self) -> None:
-        """One round of updates; a room where nothing is new hears the time now and then."""
+    async def tell(self, *, pace_s: float = 0.0) -> None:
+        """One round of updates; a room where nothing is new hears the time now and then.
+
+        What comes after a quiet while is told at once; a room that was told less than `pace_s` ago
+        waits.
+        """
         now_s = time.monotonic()
         for room in self._occupied():
+            if now_s - room.told_s < pace_s:
+                continue
             told = self._news(room, quiet=now_s - room.told_s >= QUIET_S)
             if told is not None:
                 room.told_s = now_s

@@ -1,4 +1,5 @@
 // What rows mean: what is urgent, who is silent; the same for every panel.
+import { computed } from "vue";
 import { cameras, cases, live, nodes } from "./store.js";
 import { cameraOf, nameOf, t, word } from "./words.js";
 
@@ -15,8 +16,11 @@ export function byUrgency(a, b) {
   return severity || taken || a.raised - b.raised || (a.id < b.id ? -1 : 1);
 }
 
+// Sorted once for all panels of a page: there may be ten thousand.
+const open = computed(() => [...cases.values()].filter(isOpen).sort(byUrgency));
+
 export function openCases() {
-  return [...cases.values()].filter(isOpen).sort(byUrgency);
+  return open.value;
 }
 
 export function caseTitle(row) {

@@ -1,4 +1,4 @@
-"""What changed last, and a camera's newest picture, are found without reading everything."""
+"""What changed last, and the newest pictures, are found without reading everything."""
 
 from alembic import op
 
@@ -11,10 +11,10 @@ depends_on = None
 def upgrade() -> None:
     """Make the change."""
     op.create_index("ix_case_changed", "case", ["centre", "changed_ns"])
-    op.create_index("ix_blob_camera", "blob", ["centre", "camera", "created_ns"])
+    op.create_index("ix_blob_created", "blob", ["centre", "created_ns"])
 
 
 def downgrade() -> None:
     """Take it back."""
-    op.drop_index("ix_blob_camera", "blob")
+    op.drop_index("ix_blob_created", "blob")
     op.drop_index("ix_case_changed", "case")
