@@ -43,7 +43,7 @@ def run_all(wanted: list[str]) -> int:
     for name in wanted:
         print(f"\n=== {name} (load {os.getloadavg()[0]:.1f}) ===", flush=True)
         begun = time.monotonic()
-        command = [sys.executable, str(HERE / "run.py"), "--here", name]
+        command = [sys.executable, "-u", str(HERE / "run.py"), "--here", name]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             for line in process.stdout or ():
                 print(line, end="", flush=True)
