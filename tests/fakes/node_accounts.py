@@ -84,13 +84,19 @@ class Notes:
 
 @dataclass(slots=True)
 class Account:
-    """What was found; the lists are shortfalls and must be empty."""
+    """What was found; the lists are shortfalls and must be empty.
+
+    Attributes:
+        in_gaps: what a gap record names; a kill may cut off records that were not settled.
+        dropped: what was settled and is named by a gap: only a full disk or a quota may do that.
+    """
 
     settled: int = 0
     stored: int = 0
     in_gaps: frozenset[int] = frozenset()
     redelivered: int = 0
     lost: list[int] = field(default_factory=list)
+    dropped: list[int] = field(default_factory=list)
     doubled: list[int] = field(default_factory=list)
     changed: list[int] = field(default_factory=list)
     unexplained: list[int] = field(default_factory=list)
@@ -103,6 +109,7 @@ class Account:
         """The lists that are not empty, each cut short."""
         lists: dict[str, list[Any]] = {
             "lost": self.lost,
+            "dropped": self.dropped,
             "doubled": self.doubled,
             "changed": self.changed,
             "unexplained": self.unexplained,
@@ -168,9 +175,11 @@ def _records(
     found.in_gaps = frozenset(in_gaps)
     found.doubled = [seq for seq, count in times.items() if count > 1]
     for seq in sorted(notes.settled):
-        there = seq in times or seq in refused or (seq in pictures and seq in stored)
-        if not there and seq not in in_gaps:
-            found.lost.append(seq)
+        # a gap closes its holes in the ledger too: that a picture came is looked up by itself
+        picture = seq in pictures and seq in stored and seq not in in_gaps
+        there = seq in times or seq in refused or picture
+        if not there:
+            (found.dropped if seq in in_gaps else found.lost).append(seq)
         elif there and seq not in stored:
             # the ledger's word trims the spool: what it does not name would be sent for ever
             found.unexplained.append(seq)
