@@ -18,7 +18,7 @@ from bench.measure import Figure, median
 
 BATCHED, SINGLE = 200_000, 80_000
 CHECKED = 5_000
-MEMORY, MEMORY_RATE, WARM = 2_000_000, 30_000.0, 500_000
+MEMORY, WARM = 2_000_000, 500_000
 GROWTH_MAX_MB = 5.0
 HEAD = ("arm", "records/s", "× peer", "µs CPU", "× peer", "MB", "database", "broker", "PostgreSQL")
 
@@ -112,10 +112,10 @@ def _single(running: Rig) -> None:
 
 
 def _memory(running: Rig) -> None:
-    samples = running.memory(n=MEMORY, k=20, rate=MEMORY_RATE)
+    samples = running.memory(n=MEMORY, k=20)
     warm = [(stored, mb) for stored, mb in samples if stored >= WARM]
     growth = measure.slope(warm) * (MEMORY - WARM)
-    print(f"\nOne worker over {MEMORY:,} records at up to {MEMORY_RATE:,.0f}/s")
+    print(f"\nOne worker over {MEMORY:,} records")
     print(f"  resident: {warm[0][1]:.0f} MB after {WARM:,}, {warm[-1][1]:.0f} MB at the end")
     measure.figures(
         Figure(

@@ -1,7 +1,8 @@
 """A process that publishes the load at QoS 1 over a bare socket, as fast as the broker takes it.
 
 Prints one JSON line when the first message goes out and one when the last is acknowledged. With
-`--rate` it builds while it sends, at so many records a second; else everything is built before.
+`--paced` it builds while it sends, up to the record that a line on its standard input names; else
+everything is built before.
 """
 
 import argparse
@@ -61,8 +62,27 @@ class _Broker:
         self._socket.close()
 
 
-def _say(**values: float) -> None:
-    print(json.dumps({"t": time.monotonic(), **values}), flush=True)
+class _Permit:
+    """How far the load may go, as standard input says line by line."""
+
+    def __init__(self) -> None:
+        self._upto = 0
+        self._news = threading.Condition()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        for line in sys.stdin:
+            with self._news:
+                self._upto = int(line)
+                self._news.notify()
+
+    def wait(self, record: int) -> None:
+        with self._news:
+            self._news.wait_for(lambda: self._upto >= record)
+
+
+def _say() -> None:
+    print(json.dumps({"t": time.monotonic()}), flush=True)
 
 
 def _chunks(arguments: argparse.Namespace) -> Iterator[list[bytes]]:
@@ -97,17 +117,17 @@ def main() -> None:
     parser.add_argument("--k", type=int, required=True, help="records a message")
     parser.add_argument("--base-ns", type=int, required=True, help="time of the first record")
     parser.add_argument("--window", type=int, default=2000, help="most unacknowledged messages")
-    parser.add_argument("--rate", type=float, default=0.0, help="records a second, 0 for no limit")
+    parser.add_argument("--paced", action="store_true", help="go as far as standard input says")
     arguments = parser.parse_args()
     chunks: Iterator[list[bytes]] = _chunks(arguments)
-    if not arguments.rate:
+    permit = _Permit() if arguments.paced else None
+    if permit is None:
         chunks = iter(list(_small(list(chain.from_iterable(chunks)))))
     broker = _Broker(arguments.port, arguments.window)
     _say()
-    begun = time.monotonic()
-    for number, packets in enumerate(chunks):
-        if arguments.rate:
-            time.sleep(max(0.0, begun + number * CHUNK / arguments.rate - time.monotonic()))
+    for number, packets in enumerate(chunks, start=1):
+        if permit is not None:
+            permit.wait(min(number * CHUNK, arguments.n))
         broker.send(packets)
     broker.drain()
     _say()

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import urllib.parse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +26,7 @@ from bench.ingest import load
 from haidang_cloud.state import ledger, open_state
 from haidang_cloud.timeseries import Influx, InfluxSettings
 from haidang_cloud.timeseries.base import private_bucket
-from haidang_cloud.timeseries.lines import lines_of
+from haidang_cloud.timeseries.lines import LineMaker
 from servers import find, start
 
 HERE = Path(__file__).resolve().parent
@@ -41,7 +41,8 @@ LIMIT_S = 180.0
 STALLED_S = 20.0
 TRIES = 3
 SETTLE_S = 0.5
-SAMPLE_S = 0.5
+SAMPLE_S = 0.25
+AHEAD = 15_000
 HOUR_NS = 3600 * 10**9
 
 
@@ -124,8 +125,9 @@ class Rig:
             store.series.ensure(bucket)
             with self._running(_workers(config, workers), os.environ, "is up") as pids:
                 run = self._measure(pids, store, bucket, centre, n=n, k=k)
-        if (stored := self._stored(centre, state)) != n:
-            raise AssertionError(f"the ledger has {stored} of {n} records")
+        with self._ledger(centre, state) as stored:
+            if stored() != n:
+                raise AssertionError(f"the ledger has {stored()} of {n} records")
         return run
 
     def peer(self, *, n: int, k: int) -> Run:
@@ -179,22 +181,28 @@ class Rig:
             connection.getresponse().read()
         connection.close()
 
-    def memory(self, *, n: int, k: int, rate: float) -> list[tuple[float, float]]:
-        """One worker over many records: pairs of records stored so far and its resident MB."""
+    def memory(self, *, n: int, k: int) -> list[tuple[float, float]]:
+        """One worker over many records: pairs of records stored so far and its resident MB.
+
+        The load never goes further ahead than the worker's queue holds.
+        """
         centre = f"b{next(self._numbers)}"
         config = self._configure(centre, "postgres", self._store)
         found: list[tuple[float, float]] = []
         with (
             self._running(_workers(config, 1), os.environ, "is up") as (pid,),
-            self._publisher(centre, n=n, k=k, rate=rate) as publisher,
+            self._publisher(centre, n=n, k=k, paced=True) as publisher,
+            self._ledger(centre, "postgres") as stored,
         ):
-            begun, stored = _said(publisher), 0
-            while stored < n:
-                if time.monotonic() - begun > 4 * n / rate + LIMIT_S:
-                    raise AssertionError(f"{stored} of {n} records in all that time")
+            moved, before = _said(publisher), 0
+            while (now := stored()) < n:
+                if now > before:
+                    moved, before = time.monotonic(), now
+                    found.append((now, measure.rss_mb(pid)))
+                if time.monotonic() - moved > LIMIT_S:
+                    raise AssertionError(f"nothing was stored for {LIMIT_S:g} s after {now}")
+                _permit(publisher, min(now + AHEAD, n))
                 time.sleep(SAMPLE_S)
-                stored = self._stored(centre, "postgres")
-                found.append((stored, measure.rss_mb(pid)))
         return found
 
     def values(self, bucket: str, fields: Sequence[str]) -> dict[str, Any]:
@@ -241,13 +249,14 @@ class Rig:
 
     @contextmanager
     def _publisher(
-        self, centre: str, *, n: int, k: int, rate: float = 0.0
+        self, centre: str, *, n: int, k: int, paced: bool = False
     ) -> Iterator["subprocess.Popen[str]"]:
         """A publisher that is about to begin; the block ends after its last message."""
         command = [sys.executable, str(HERE / "publisher.py"), "--port", str(self._broker.port)]
-        command += ["--centre", centre, "--n", str(n), "--k", str(k), "--rate", str(rate)]
-        command += ["--base-ns", str(base_ns())]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        command += ["--centre", centre, "--n", str(n), "--k", str(k), "--base-ns", str(base_ns())]
+        command += ["--paced"] if paced else []
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
             yield process
             _said(process)
 
@@ -331,11 +340,12 @@ class Rig:
             return self._postgres.url.rpartition("/")[0] + f"/{centre}"
         return f"sqlite:///{self._folder / centre / 'state.sqlite'}"
 
-    def _stored(self, centre: str, state: str) -> int:
-        """Records that the ledger has."""
+    @contextmanager
+    def _ledger(self, centre: str, state: str) -> Iterator[Callable[[], int]]:
+        """Tells how many records the ledger has."""
         opened = open_state(self._state_url(centre, state))
         try:
-            return sum(len(seqs) for seqs in ledger.read(opened, centre).values())
+            yield lambda: sum(len(seqs) for seqs in ledger.read(opened, centre).values())
         finally:
             opened.close()
 
@@ -345,6 +355,13 @@ def _workers(config: Path, count: int) -> list[list[str]]:
         [str(HAIDANG), "cloud", "ingest", "--config", str(config), "--worker", f"w{number}"]
         for number in range(1, count + 1)
     ]
+
+
+def _permit(publisher: "subprocess.Popen[str]", record: int) -> None:
+    """Let the load go as far as that record."""
+    if publisher.stdin is not None and publisher.poll() is None:
+        publisher.stdin.write(f"{record}\n")
+        publisher.stdin.flush()
 
 
 def _says(log: Path, word: str) -> bool:
@@ -382,14 +399,9 @@ def base_ns() -> int:
 
 def bodies(n: int) -> list[bytes]:
     """The load as line protocol, in batches, as a worker writes it."""
+    maker = LineMaker(known=lambda _camera, _zone: True, labels=lambda _camera, _label: True)
     lines = [
-        line
+        maker.event(one.event, one.site, one.node, f"{one.node}.{one.spool}.{one.seq}")
         for one in load.sent(0, n, base_ns=base_ns())
-        for line in lines_of(
-            one.event,
-            site=one.site,
-            node=one.node,
-            record_id=f"{one.node}.{one.spool}.{one.seq}",
-        )
     ]
     return ["\n".join(lines[at : at + BATCH]).encode() for at in range(0, n, BATCH)]
