@@ -20,6 +20,11 @@ def names() -> tuple[str, ...]:
     return tuple(manifest.name for _, manifest in _all())
 
 
+def named(name: str) -> Manifest | None:
+    """The manifest of the known model of that name."""
+    return next((manifest for _, manifest in _all() if manifest.name == name), None)
+
+
 def shipped(name: str) -> Path | None:
     """The file of the model of that name, where Haidang brings it along."""
     for _, manifest in _all():
