@@ -9,9 +9,10 @@ RUN := $(VENV)/bin
 SOURCES := protocols/src edge/src cloud/src fleet/src dashboards/src tests
 REQUIRE := $(if $(filter 1,$(HAIDANG_REQUIRE)),--require,)
 
-.PHONY: help setup servers test check format bench soak docs compose-check boards-live clean
+.PHONY: help setup servers demo test check format bench soak docs compose-check boards-live clean
 
 help:
+	@echo "make demo            a city at work on this machine; DEMO='--lang en --keep DIR' for more"
 	@echo "make test            set up, then run every test that this machine can run"
 	@echo "make check           lint, types, import contracts"
 	@echo "make bench           figures, each against its peer in the same run"
@@ -35,6 +36,10 @@ $(VENV)/.synced: $(UV) uv.lock pyproject.toml $(wildcard */pyproject.toml)
 servers: setup
 	@echo "servers and data for the tests:"
 	@$(RUN)/python tests/servers/setup.py $(REQUIRE)
+
+demo: setup
+	@$(RUN)/python tests/servers/setup.py --only mosquitto
+	@$(RUN)/haidang demo $(DEMO)
 
 test: setup servers
 	$(RUN)/pytest

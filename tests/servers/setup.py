@@ -157,9 +157,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--require", action="store_true", help="missing servers are an error")
     parser.add_argument("--bench", action="store_true", help="the benchmarks' peers as well")
+    parser.add_argument("--only", metavar="NAME", help="this one alone, such as mosquitto")
     arguments = parser.parse_args()
     missing = []
-    for need in (*NEEDS, *(BENCH_NEEDS if arguments.bench else ())):
+    needs = (*NEEDS, *(BENCH_NEEDS if arguments.bench else ()))
+    for need in (n for n in needs if arguments.only in (None, n.name)):
         why = ""
         found = need.look()
         if found is None:
