@@ -1,6 +1,8 @@
 """The lake: archived before anything is promised, rolled exactly once, readable while written."""
 
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -422,3 +424,11 @@ def test_a_picture_is_kept_by_its_hash_shown_with_a_trace_and_gone_in_time(
     kept = blobs.find("r1")
     assert kept is not None
     assert kept.deleted_ns == 101
+
+
+def test_who_only_archives_loads_neither_duckdb_nor_arrow() -> None:
+    loads = (
+        "import sys, haidang_cloud.processes.ingest; print({'duckdb', 'pyarrow'} & {*sys.modules})"
+    )
+    ran = subprocess.run([sys.executable, "-c", loads], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "set()"

@@ -56,6 +56,7 @@ def test_what_is_missing_from_a_range(numbers: set[int], asked: Range) -> None:
     assert plain(holes) == wanted - numbers
     assert SeqSet(holes).ranges() == tuple(holes)
     assert known.covers(first, last) == (wanted <= numbers)
+    assert known.disjoint(first, last) == wanted.isdisjoint(numbers)
 
 
 @given(NUMBERS, NUMBERS)
