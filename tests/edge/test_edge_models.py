@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from haidang_edge.detect import ModelError, ModelStore
+from haidang_edge.detect import ModelError, ModelStore, recipes
 from haidang_edge.detect.manifest import ManifestRefusedError, read_manifest
 from haidang_edge.detect.recipes import names
 from haidang_protocols.command import main
@@ -214,7 +214,8 @@ def test_known_models_need_no_manifest(
     data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = ["--models", str(tmp_path)]
-    for file in sorted((data_dir / "models").glob("*.tflite")):
+    shipped = [name for name in names() if recipes.shipped(name)]
+    for file in (*sorted((data_dir / "models").glob("*.tflite")), *shipped):
         code, _, err = node_models("add", str(file), *folder, capsys=capsys)
         assert (code, err) == (0, "")
     code, out, _ = node_models("list", *folder, capsys=capsys)

@@ -14,7 +14,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     common.add_argument(
         "--models", type=Path, default=Path("models"), help="the node's folder of models (models)"
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="add|list|verify")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="add|pull|list|verify")
     add = actions.add_parser("add", parents=[common], help="copy a model in, checked")
     add.add_argument(
         "file", type=Path, help="the model's file (.tflite), or the name of one that is shipped"
@@ -23,6 +23,13 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "--manifest", type=Path, help="what it is (YAML); not needed for a model that Haidang knows"
     )
     add.add_argument("--replace", action="store_true", help="in place of one of the same name")
+    pull = actions.add_parser(
+        "pull", parents=[common], help="get a known model, checked by its SHA-256"
+    )
+    pull.add_argument("name", help="the model's name, such as ssd-mobilenet-v1-coco")
+    pull.add_argument(
+        "--from-dir", type=Path, metavar="DIR", help="take it from there: for a node off line"
+    )
     shown = actions.add_parser("list", parents=[common], help="the models that are there")
     shown.add_argument(
         "--json",
@@ -35,7 +42,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    actions = {"add": _add, "list": _list, "verify": _verify}
+    actions = {"add": _add, "pull": _pull, "list": _list, "verify": _verify}
     return actions[arguments.action](arguments)
 
 
@@ -45,6 +52,15 @@ def _add(arguments: argparse.Namespace) -> int:
     file = recipes.shipped(str(arguments.file)) or arguments.file
     store = ModelStore(arguments.models)
     model = store.add(file, manifest=arguments.manifest, replace=arguments.replace)
+    sys.stdout.write(f"{model.name}: {len(model.labels)} labels, {model.path}\n")
+    return 0
+
+
+def _pull(arguments: argparse.Namespace) -> int:
+    from haidang_edge.detect import ModelStore
+    from haidang_edge.detect.pull import pull
+
+    model = pull(ModelStore(arguments.models), arguments.name, folder=arguments.from_dir)
     sys.stdout.write(f"{model.name}: {len(model.labels)} labels, {model.path}\n")
     return 0
 
@@ -84,12 +100,14 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 MODELS = Command(
-    help="add, list and verify the node's models",
+    help="add, pull, list and verify the node's models",
     configure=_configure,
     run=_run,
     examples="  haidang node models add haidang-street\n"
     "  haidang node models add ssd_mobilenet_v1_coco_quant.tflite --models models\n"
     "  haidang node models add ours.tflite --manifest ours.yaml\n"
+    "  haidang node models pull ssd-mobilenet-v1-coco\n"
+    "  haidang node models pull yolox-nano-coco --from-dir /media/usb\n"
     "  haidang node models list\n"
     "  haidang node models verify\n"
     "\n"

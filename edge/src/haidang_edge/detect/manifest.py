@@ -15,6 +15,7 @@ from haidang_protocols.catalogue.reader import Reader
 
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="64 hex digits")]
 Side = Annotated[int, Meta(ge=16, le=4096)]
+Url = Annotated[str, Meta(pattern="^(https://[^ ]+)?$", description="an https:// address")]
 FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 
 GAP = "???"
@@ -85,6 +86,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
         nms_iou: of two boxes of a class that overlap more, the lesser is dropped (yolox).
         licence: of the weights; SPDX where there is one.
         source: where the file came from.
+        url: where this very file can be fetched; its SHA-256 is what it is known by.
     """
 
     name: Id
@@ -99,6 +101,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     nms_iou: Share = 0.65
     licence: str
     source: str
+    url: Url = ""
 
 
 def read_manifest(text: str, *, file: str) -> Manifest:
