@@ -103,6 +103,7 @@ class _Demo:
         self._open = ExitStack()
         self._faults: Faults | None = None
         self._ready_s: float | None = None
+        self._since_ns = 0
 
     # --- set-up -----------------------------------------------------------------------------
 
@@ -118,6 +119,7 @@ class _Demo:
         watch = Watch(self._home)
         self._open.callback(watch.close)
         self._watch = watch
+        self._since_ns = time.time_ns()
         setting.start()
         self._crew.start(
             "spool",
@@ -185,7 +187,7 @@ class _Demo:
     def serve(self) -> None:
         """Keep all alive until a signal asks for the end."""
         self._tell_ready()
-        since_ns, look_s, waiting = time.time_ns(), 0.0, True
+        look_s, waiting = 0.0, True
         while not self._stop.asked.wait(TURN_S):
             self._crew.tend()
             now_s = time.monotonic()
@@ -194,7 +196,7 @@ class _Demo:
             look_s = now_s + LOOK_S
             try:
                 self._watch.follow_catalogue()
-                waiting = waiting and not self._tell_first_alarm(since_ns)
+                waiting = waiting and not self._tell_first_alarm()
             except StateUnavailableError:
                 continue  # somebody locks it just now, which is what the demo is for
 
@@ -223,8 +225,8 @@ class _Demo:
         self._say(words("try" if self._options.camera is None else "try_own"))
         self._say(words("stop"))
 
-    def _tell_first_alarm(self, since_ns: int) -> bool:
-        found = self._watch.first_alarm(since_ns)
+    def _tell_first_alarm(self) -> bool:
+        found = self._watch.first_alarm(self._since_ns)
         if found is None or self._ready_s is None:
             return False
         cameras = {camera.id: camera for camera in self._watch.catalogue.cameras}
