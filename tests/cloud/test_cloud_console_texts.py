@@ -8,6 +8,7 @@ import pytest
 import haidang_cloud.console
 from haidang_cloud.cases.life import OPEN
 from haidang_cloud.console.texts import LANGUAGES, texts
+from haidang_cloud.state.drafts import Outcome
 from haidang_protocols.wire.messages import AnswerKind, CaseState
 
 FOLDER = Path(haidang_cloud.console.__file__).parent
@@ -17,6 +18,7 @@ MADE = {
     *(f"case.{state.value}" for state in CaseState),
     *(f"case.answer.{kind.value}" for kind in [*AnswerKind]),
     *(f"step.{kind.value}" for kind in [*AnswerKind]),
+    *(f"camera.draft.{outcome.value}" for outcome in Outcome),
     "case.answer.note",
     *(f"step.{word}" for word in ("raised", "ended", "note")),
     *(f"way.{key}" for key in ("overview", "alarms", "cameras", "nodes", "boards", "audit")),

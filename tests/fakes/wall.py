@@ -83,6 +83,7 @@ _PEOPLE = """
   - {login: binh, name: Lê Thanh Bình, grants: [{role: operator, scope: centre}]}
   - {login: chi, name: Phạm Thị Chi, grants: [{role: guard, scope: vung-tau}]}
   - {login: dung, name: Võ Anh Dũng, grants: [{role: technician, scope: centre}]}
+  - {login: khanh, name: Hồ Quốc Khánh, grants: [{role: admin, scope: centre}]}
   - {login: giang, name: Đỗ Thu Giang, grants: [{role: auditor, scope: centre}]}
 """
 

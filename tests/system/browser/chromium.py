@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from selenium import webdriver
+from selenium.webdriver import ActionChains
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -99,6 +100,15 @@ class Browser:
     def press(self, keys: str) -> None:
         """Keys for whatever has the focus."""
         self.driver.switch_to.active_element.send_keys(keys)
+
+    def hold(self, element: WebElement, right: int, down: int) -> None:
+        """Take an element and drag it so many pixels, without letting go."""
+        mouse = ActionChains(self.driver, duration=60)
+        mouse.click_and_hold(element).move_by_offset(right, down).perform()
+
+    def let_go(self) -> None:
+        """Let go of what is held."""
+        ActionChains(self.driver, duration=60).release().perform()
 
     def run(self, script: str, *values: Any) -> Any:
         """JavaScript in the page."""

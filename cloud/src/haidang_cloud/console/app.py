@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from haidang_cloud.console import answers
 from haidang_cloud.console.door import Door, cookie_of
+from haidang_cloud.console.drafts import draft_routes
 from haidang_cloud.console.entrance import entrance
 from haidang_cloud.console.hub import Caster
 from haidang_cloud.console.live import live
@@ -27,11 +28,17 @@ PING_S = 5.0
 
 def make_app(parts: Parts) -> ASGIApp:
     """The app for one centre; one a process, for NiceGUI keeps its pages in its modules."""
-    caster = Caster(parts.hub.model, _Sockets(), lambda session: _audience(parts, session))
+    caster = Caster(
+        parts.hub.model,
+        _Sockets(),
+        lambda session: _audience(parts, session),
+        version=lambda: parts.ruling().number,
+    )
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=_lifespan(caster))
     answers.install(app)
     app.include_router(entrance(parts))
     app.include_router(live(parts, lambda: caster))
+    app.include_router(draft_routes(parts))
     _add_health(app, parts)
     _add_sockets(parts, caster)
     install_pages(parts)

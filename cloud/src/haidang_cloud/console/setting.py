@@ -17,6 +17,7 @@ def setting(visitor: Visitor) -> bytes:
     ruling, language = visitor.ruling, visitor.language
     catalogue = ruling.catalogue
     audience = ruling.audience(visitor.person.grants)
+    models = {model.name: model.classes for model in catalogue.models}
     found = {
         "centre": named(catalogue.centre.name, language),
         "time_zone": catalogue.centre.time_zone,
@@ -30,7 +31,7 @@ def setting(visitor: Visitor) -> bytes:
         "scopes": {scope.id: named(scope.name, language) for scope in catalogue.scopes},
         "places": _places(catalogue, language),
         "cameras": [
-            _camera(camera, audience, language)
+            _camera(camera, models.get(camera.model, ()), audience, language)
             for camera in catalogue.cameras
             if camera.id in audience.cameras
         ],
@@ -64,7 +65,9 @@ def _place(place: Place, language: str) -> dict[str, Any]:
     }
 
 
-def _camera(camera: Camera, audience: Audience, language: str) -> dict[str, Any]:
+def _camera(
+    camera: Camera, classes: tuple[str, ...], audience: Audience, language: str
+) -> dict[str, Any]:
     """A camera without its source: that address is none of a viewer's business."""
     return {
         "id": camera.id,
@@ -73,6 +76,7 @@ def _camera(camera: Camera, audience: Audience, language: str) -> dict[str, Any]
         "place": camera.place,
         "model": camera.model,
         "picture": camera.id in audience.pictures,
+        "classes": classes,
         "zones": [
             {"id": zone.id, "name": named(zone.name, language), "polygon": zone.polygon}
             for zone in camera.zones

@@ -133,6 +133,24 @@ catalogue_version = sa.Table(
     _text("why"),
     _ns("at_ns"),
 )
+catalogue_draft = sa.Table(
+    "catalogue_draft",
+    metadata,
+    sa.Column("id", Id, primary_key=True, autoincrement=True),
+    _text("centre"),
+    # the version that it was drawn on, and what it is about
+    _number("base"),
+    _text("about"),
+    _text("texts"),
+    _text("by"),
+    _text("why"),
+    _ns("at_ns"),
+    _text("outcome"),
+    _text("decided_by"),
+    _ns("decided_ns", nullable=True),
+    _number("number", nullable=True),
+)
+sa.Index("ix_catalogue_draft_about", catalogue_draft.c.centre, catalogue_draft.c.about)
 person = sa.Table(
     "person",
     metadata,

@@ -79,9 +79,17 @@ Known = Callable[[str], Audience | None]
 class Caster:
     """`run` on the event loop; everything else there too."""
 
-    def __init__(self, model: LiveModel, sockets: Sockets, known: Known) -> None:
-        """Prepare."""
+    def __init__(
+        self,
+        model: LiveModel,
+        sockets: Sockets,
+        known: Known,
+        *,
+        version: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """Prepare; `version` is that of the catalogue in force."""
         self._model, self._sockets, self._known = model, sockets, known
+        self._version = version
         self._rooms: dict[Audience, Room] = {}
         self._viewers: dict[str, Viewer] = {}
 
@@ -133,12 +141,12 @@ class Caster:
 
     async def run(self) -> None:
         """Tell what is new, and look whose session has ended, until cancelled."""
-        checked_s = time.monotonic()
+        checked_s, version = time.monotonic(), self._version()
         while True:
             await asyncio.sleep(LOOK_S)
             await self.tell(pace_s=PACE_S)
-            if time.monotonic() - checked_s >= CHECK_S:
-                checked_s = time.monotonic()
+            if time.monotonic() - checked_s >= CHECK_S or version != self._version():
+                checked_s, version = time.monotonic(), self._version()
                 await self.check()
 
     async def tell(self, *, pace_s: float = 0.0) -> None:

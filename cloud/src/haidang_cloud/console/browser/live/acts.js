@@ -84,3 +84,26 @@ export async function logOut() {
   await send("/logout", {});
   window.location.assign("/login");
 }
+
+// --- zones of a camera -------------------------------------------------------------------------
+
+export async function readDrafts(camera) {
+  const answer = await fetch(`/live/cameras/${camera}/drafts`);
+  return answer.ok ? answer.json() : null;
+}
+
+export async function proposeZones(camera, drawn) {
+  return done(await send(`/live/cameras/${camera}/zones`, drawn), () => t("camera.proposed"));
+}
+
+export async function decideDraft(id, verb) {
+  const words = { drop: () => t("camera.dropped") };
+  const published = (told) => t("camera.published", { n: told.version });
+  return done(await send(`/live/drafts/${id}/${verb}`, {}), words[verb] ?? published);
+}
+
+function done(answer, words) {
+  if (answer.ok) say(words(answer.told));
+  else if (!live.over) say(t("camera.failed", { why: answer.told.detail ?? answer.status }), "bad");
+  return answer.ok;
+}

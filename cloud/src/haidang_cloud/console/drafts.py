@@ -1,0 +1,261 @@
+"""Routes for zones drawn in the console: proposed, published by a named person, taken back."""
+
+import asyncio
+from typing import Annotated, Any
+
+import msgspec
+import sqlalchemy as sa
+from fastapi import APIRouter, Path, Request
+from msgspec import Meta, Struct
+from pydantic import BaseModel, ConfigDict, Field
+
+from haidang_cloud.console.door import Visitor, visitor_of
+from haidang_cloud.console.hub.rows import MS_NS
+from haidang_cloud.console.parts import Parts
+from haidang_cloud.console.zones import ZoneGiven, redrawn
+from haidang_cloud.errors import RefusedError
+from haidang_cloud.people import audit
+from haidang_cloud.state import drafts, versions
+from haidang_cloud.state.drafts import Draft, Outcome
+from haidang_protocols.catalogue import load_texts
+from haidang_protocols.catalogue.model import Camera, Right
+
+ZONES_MAX = 32
+Number = Annotated[int, Path(ge=1, le=2**62)]
+
+
+class Drawn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A camera's zones, and why they change."""
+
+    zones: Annotated[tuple[ZoneGiven, ...], Meta(max_length=ZONES_MAX)]
+    why: Annotated[str, Meta(max_length=500)] = ""
+
+
+class Reason(BaseModel):
+    """Why something is decided."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    why: Annotated[str, Field(max_length=500)] = ""
+
+
+def draft_routes(parts: Parts) -> APIRouter:
+    """The routes; all of them are behind the door."""
+    router = APIRouter(prefix="/live")
+
+    @router.get("/cameras/{camera}/drafts")
+    def read_drafts(request: Request, camera: str) -> dict[str, Any]:
+        """What was proposed for a camera, the newest first, and what I may do."""
+        visitor = visitor_of(request)
+        found = _camera(visitor, camera)
+        shown = drafts.find(parts.state, parts.centre, about=_about(found))
+        return {
+            "may_draw": _may_draw(visitor, found),
+            "may_publish": visitor.everywhere(Right.CATALOGUE_PUBLISH),
+            "version": versions.newest_number(parts.state, parts.centre),
+            "drafts": [_shown(parts, draft) for draft in shown],
+        }
+
+    @router.post("/cameras/{camera}/zones")
+    async def propose(request: Request, camera: str) -> dict[str, Any]:
+        """Propose zones for a camera; the whole catalogue is checked with them."""
+        drawn = _read(await request.body())
+        visitor = visitor_of(request)
+        return await asyncio.to_thread(_propose, parts, visitor, camera, drawn)
+
+    @router.post("/drafts/{number}/publish")
+    def publish(request: Request, number: Number, reason: Reason) -> dict[str, Any]:
+        """Put a draft in force."""
+        visitor = visitor_of(request)
+        visitor.demand(Right.CATALOGUE_PUBLISH)
+        draft = _open_draft(parts, number)
+        return {"version": _publish(parts, visitor, draft, reason.why or draft.why)}
+
+    @router.post("/drafts/{number}/drop", status_code=204)
+    def drop(request: Request, number: Number, reason: Reason) -> None:
+        """Drop a draft: one's own, or any with the right to publish."""
+        visitor = visitor_of(request)
+        draft = _open_draft(parts, number)
+        if draft.by != visitor.person.login:
+            visitor.demand(Right.CATALOGUE_PUBLISH)
+        with parts.state.write() as connection:
+            _decide(parts, connection, visitor, draft, Outcome.DROPPED, why=reason.why)
+
+    @router.post("/drafts/{number}/undo")
+    def undo(request: Request, number: Number, reason: Reason) -> dict[str, Any]:
+        """Take back what a draft changed, as long as nothing came after it."""
+        visitor = visitor_of(request)
+        visitor.demand(Right.CATALOGUE_PUBLISH)
+        return {"version": _undo(parts, visitor, number, reason.why)}
+
+    return router
+
+
+def _read(body: bytes) -> Drawn:
+    try:
+        return msgspec.json.decode(body, type=Drawn)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise RefusedError("value", f"the zones are not as they must be: {error}") from error
+
+
+def _camera(visitor: Visitor, number: str) -> Camera:
+    found = visitor.ruling.camera(number)
+    if found is None or number not in visitor.ruling.audience(visitor.person.grants).cameras:
+        raise RefusedError("unknown", f"there is no camera {number[:50]!r} that you may see")
+    return found
+
+
+def _about(camera: Camera) -> str:
+    return f"camera/{camera.id}"
+
+
+def _may_draw(visitor: Visitor, camera: Camera) -> bool:
+    """Who may command the node, or publish, may propose."""
+    scopes = {scope.id for scope in visitor.ruling.catalogue.scopes_over(camera.place)}
+    rights = (Right.NODE_COMMAND, Right.CATALOGUE_PUBLISH)
+    return any(scopes & visitor.sees(right) for right in rights)
+
+
+def _propose(parts: Parts, visitor: Visitor, number: str, drawn: Drawn) -> dict[str, Any]:
+    camera = _camera(visitor, number)
+    if not _may_draw(visitor, camera):
+        raise RefusedError("forbidden", "this needs the right node.command over the camera")
+    base = versions.newest(parts.state, parts.centre)
+    if base is None:
+        raise RefusedError("catalogue", "no catalogue has been applied yet: apply one first")
+    there = next((one for one in load_texts(base.texts).cameras if one.id == number), camera)
+    texts, _ = redrawn(base.texts, there, drawn.zones)
+    login, now_ns = visitor.person.login, parts.now_ns()
+    with parts.state.write() as connection:
+        draft = drafts.add(
+            parts.state,
+            connection,
+            parts.centre,
+            base=base.number,
+            about=_about(camera),
+            texts=texts,
+            by=login,
+            why=drawn.why,
+            now_ns=now_ns,
+        )
+        _note(parts, connection, visitor, "draft", f"draft/{draft}", {"of": _about(camera)})
+    found = drafts.read(parts.state, parts.centre, draft)
+    return {} if found is None else _shown(parts, found)
+
+
+def _open_draft(parts: Parts, number: int) -> Draft:
+    draft = drafts.read(parts.state, parts.centre, number)
+    if draft is None:
+        raise RefusedError("unknown", f"there is no draft {number}")
+    if draft.outcome is not Outcome.OPEN:
+        raise RefusedError("conflict", f"draft {number} is {draft.outcome} by {draft.decided_by}")
+    return draft
+
+
+def _publish(parts: Parts, visitor: Visitor, draft: Draft, why: str) -> int:
+    """Publish, unless the catalogue has changed since the draft was drawn."""
+    load_texts(draft.texts)
+    with parts.state.write() as connection:
+        number, _ = versions.put(
+            parts.state,
+            connection,
+            parts.centre,
+            draft.texts,
+            by=visitor.person.login,
+            why=why,
+            now_ns=parts.now_ns(),
+        )
+        if number != draft.base + 1:
+            raise RefusedError("conflict", "the catalogue has changed since: draw it once more")
+        _decide(parts, connection, visitor, draft, Outcome.PUBLISHED, why=why, number=number)
+    return number
+
+
+def _decide(
+    parts: Parts,
+    connection: sa.Connection,
+    visitor: Visitor,
+    draft: Draft,
+    outcome: Outcome,
+    *,
+    why: str,
+    number: int | None = None,
+) -> None:
+    login, now_ns = visitor.person.login, parts.now_ns()
+    if not drafts.decide(connection, draft.id, outcome, by=login, now_ns=now_ns, number=number):
+        raise RefusedError("conflict", f"draft {draft.id} was decided by somebody else just now")
+    if outcome is Outcome.PUBLISHED:
+        detail = {"why": why, "draft": draft.id, "sha256": versions.digest(draft.texts)}
+        _note(parts, connection, visitor, "publish", f"catalogue/{number}", detail)
+    else:
+        _note(parts, connection, visitor, "draft_drop", f"draft/{draft.id}", {"why": why})
+
+
+def _undo(parts: Parts, visitor: Visitor, number: int, why: str) -> int:
+    draft = drafts.read(parts.state, parts.centre, number)
+    if draft is None or draft.number is None:
+        raise RefusedError("unknown", f"no draft {number} was published")
+    before = versions.read(parts.state, parts.centre, draft.base)
+    if before is None:
+        raise RefusedError("unknown", f"version {draft.base} is not kept")
+    load_texts(before.texts)
+    with parts.state.write() as connection:
+        made, _ = versions.put(
+            parts.state,
+            connection,
+            parts.centre,
+            before.texts,
+            by=visitor.person.login,
+            why=why or f"undo of version {draft.number}",
+            now_ns=parts.now_ns(),
+        )
+        if made != draft.number + 1:
+            raise RefusedError("conflict", "another version came after it: draw what you want")
+        detail = {"why": why, "undo": draft.number, "sha256": versions.digest(before.texts)}
+        _note(parts, connection, visitor, "publish", f"catalogue/{made}", detail)
+    return made
+
+
+def _note(
+    parts: Parts,
+    connection: sa.Connection,
+    visitor: Visitor,
+    action: str,
+    about: str,
+    detail: dict[str, object],
+) -> None:
+    audit.write(
+        parts.state,
+        connection,
+        parts.centre,
+        actor=visitor.person.login,
+        action=f"catalogue.{action}",
+        about=about,
+        detail=detail,
+        now_ns=parts.now_ns(),
+    )
+
+
+def _shown(parts: Parts, draft: Draft) -> dict[str, Any]:
+    names = parts.hub.names
+    return {
+        "id": draft.id,
+        "base": draft.base,
+        "by": names.get(draft.by, draft.by),
+        "mine": draft.by,
+        "why": draft.why,
+        "at": draft.at_ns // MS_NS,
+        "outcome": draft.outcome.value,
+        "decided_by": names.get(draft.decided_by, draft.decided_by),
+        "number": draft.number,
+        "zones": _zones(draft) if draft.outcome is Outcome.OPEN else [],
+    }
+
+
+def _zones(draft: Draft) -> list[dict[str, Any]]:
+    camera = draft.about.partition("/")[2]
+    found = next((one for one in load_texts(draft.texts).cameras if one.id == camera), None)
+    return [
+        {"id": zone.id, "name": zone.name.vi, "polygon": zone.polygon}
+        for zone in (found.zones if found else ())
+    ]
