@@ -1,0 +1,125 @@
+"""What the console needs of the rooms below, on both databases."""
+
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+
+from fakes.wall import CENTRE, Coast, coast, text
+from haidang_cloud.blobs import Blobs
+from haidang_cloud.cases import CaseDesk, CaseShelf
+from haidang_cloud.errors import RefusedError
+from haidang_cloud.people import Accounts, audit
+from haidang_cloud.people.accounts import LINK_NS, SESSION_NS
+from haidang_cloud.state import State, drafts
+from haidang_cloud.state.drafts import Outcome
+from haidang_cloud.timeseries import SqliteSeries
+from haidang_protocols.wire.messages import CaseState
+
+NOW = 1_764_043_200 * 10**9
+DAY = 86_400 * 10**9
+
+
+@pytest.fixture
+def world(state: State, tmp_path: Path) -> Coast:
+    series = SqliteSeries(tmp_path / "series.sqlite")
+    return Coast(coast(), state, series, Blobs(tmp_path / "blobs", state, centre=CENTRE))
+
+
+@pytest.fixture
+def accounts(state: State) -> Accounts:
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    made = Accounts(state, CENTRE, hasher=cheap)
+    with state.write() as connection:
+        made.synchronise(connection, coast(), NOW)
+    return made
+
+
+def test_a_note_moves_nothing_and_is_told(world: Coast, state: State) -> None:
+    case = world.alarm("bai-sau-1", "dem", picture=False)
+    before = CaseShelf(state, CENTRE).read(case)
+    assert before is not None
+    after = CaseDesk(state, CENTRE).note(case, actor="an", note="cửa khoá", now_ns=NOW)
+    assert (after.state, after.by, after.note) == (CaseState.RAISED, "", "cửa khoá")
+    assert after.version == before.version + 1
+    assert after.changed_ns > before.changed_ns
+    (_, step) = CaseShelf(state, CENTRE).steps(case)
+    assert (step.action, step.actor, step.note) == ("note", "an", "cửa khoá")
+    assert audit.newest(state, CENTRE, limit=1)[0].action == "case.note"
+
+
+def test_a_note_without_words_or_case_is_refused(world: Coast, state: State) -> None:
+    case = world.alarm("bai-sau-1", "dem", picture=False)
+    with pytest.raises(RefusedError, match="words"):
+        CaseDesk(state, CENTRE).note(case, actor="an", note="  ", now_ns=NOW)
+    with pytest.raises(RefusedError, match="no case"):
+        CaseDesk(state, CENTRE).note("alert-x", actor="an", note="?", now_ns=NOW)
+
+
+def test_what_changed_is_found_in_the_order_of_its_change(world: Coast, state: State) -> None:
+    first, second = (world.alarm("bai-sau-1", "dem", picture=False) for _ in range(2))
+    shelf, desk = CaseShelf(state, CENTRE), CaseDesk(state, CENTRE)
+    raised = [view.id for view in shelf.changed(0)]
+    assert raised == [first, second]
+    last = shelf.changed(0)[-1].changed_ns
+    desk.note(first, actor="an", note="x", now_ns=last + 5)
+    assert [view.id for view in shelf.changed(last)] == [first]
+    assert {view.id for view in shelf.open_everywhere(limit=10)} == {first, second}
+
+
+def test_the_newest_picture_of_each_camera_that_can_still_be_opened(
+    state: State, tmp_path: Path
+) -> None:
+    blobs = Blobs(tmp_path / "blobs", state, centre=CENTRE)
+    put = [("r1", "a", 1, DAY), ("r2", "a", 2, DAY), ("r3", "b", 1, 5), ("r4", "c", 3, DAY)]
+    for record, camera, at, keep in put:
+        content = record.encode()
+        blobs.put(record, content, camera=camera, now_ns=NOW + at, keep_ns=keep)
+    found = {blob.camera: blob.record for blob in blobs.newest(now_ns=NOW + 10)}
+    assert found == {"a": "r2", "c": "r4"}
+    assert [b.record for b in blobs.newest(now_ns=NOW + 10, since_ns=NOW + 2)] == ["r4"]
+
+
+def test_an_entry_link_lets_in_once_and_within_a_day(accounts: Accounts, state: State) -> None:
+    link = accounts.entry_link("an", actor="lan", now_ns=NOW)
+    session = accounts.use_entry_link(link, now_ns=NOW + 1)
+    person = accounts.of_session(session, now_ns=NOW + 2)
+    assert person is not None
+    assert person.login == "an"
+    assert accounts.of_session(session, now_ns=NOW + 1 + SESSION_NS) is None
+    with pytest.raises(RefusedError, match="was used"):
+        accounts.use_entry_link(link, now_ns=NOW + 3)
+    late = accounts.entry_link("an", actor="lan", now_ns=NOW)
+    with pytest.raises(RefusedError, match="expired"):
+        accounts.use_entry_link(late, now_ns=NOW + LINK_NS)
+    actions = [line.action for line in audit.newest(state, CENTRE, limit=9)]
+    assert actions == ["person.entry_link", "session.begin", "person.entry_link"]
+
+
+def test_nobody_gets_a_link_for_somebody_who_is_not_there(accounts: Accounts) -> None:
+    with pytest.raises(RefusedError, match="nobody"):
+        accounts.entry_link("eve", actor="lan", now_ns=NOW)
+
+
+def test_a_draft_is_decided_once(state: State) -> None:
+    with state.write() as connection:
+        number = drafts.add(
+            state,
+            connection,
+            CENTRE,
+            base=1,
+            about="camera/bai-sau-1",
+            texts={"coast.yaml": text(1)},
+            by="dung",
+            why="cây che",
+            now_ns=NOW,
+        )
+        assert drafts.decide(
+            connection, number, Outcome.PUBLISHED, by="khanh", now_ns=NOW + 1, number=2
+        )
+        assert not drafts.decide(connection, number, Outcome.DROPPED, by="an", now_ns=NOW + 2)
+    (draft,) = drafts.find(state, CENTRE, about="camera/bai-sau-1")
+    assert (draft.outcome, draft.decided_by, draft.number) == (Outcome.PUBLISHED, "khanh", 2)
+    assert draft.texts == {"coast.yaml": text(1)}
+    assert drafts.find(state, CENTRE, about="camera/other") == []
+    assert drafts.read(state, "other", number) is None
