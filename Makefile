@@ -41,8 +41,9 @@ demo: setup
 	@$(RUN)/python tests/servers/setup.py --only mosquitto
 	@$(RUN)/haidang demo $(DEMO)
 
+# most tests wait for real servers, so more of them than cores can run at once
 test: setup servers
-	$(RUN)/pytest
+	$(RUN)/pytest -n 4 --dist loadfile
 
 check: setup
 	$(RUN)/ruff check .
