@@ -1,20 +1,27 @@
 """What the console needs of the rooms below, on both databases."""
 
+import time
 from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
 
-from fakes.wall import CENTRE, Coast, coast, text
+from fakes.wall import CENTRE, SPOOL, Coast, coast, event_of, text
 from haidang_cloud.blobs import Blobs
-from haidang_cloud.cases import CaseDesk, CaseShelf
+from haidang_cloud.cases import Answer, CaseDesk, CaseShelf
+from haidang_cloud.console.hub import LiveModel
+from haidang_cloud.console.hub.reader import StateReader
 from haidang_cloud.errors import RefusedError
+from haidang_cloud.ingest import Directory
 from haidang_cloud.people import Accounts, audit
 from haidang_cloud.people.accounts import LINK_NS, SESSION_NS
-from haidang_cloud.state import State, drafts
+from haidang_cloud.state import State, drafts, outbox
 from haidang_cloud.state.drafts import Outcome
+from haidang_cloud.state.outbox import Alarm
 from haidang_cloud.timeseries import SqliteSeries
-from haidang_protocols.wire.messages import CaseState
+from haidang_protocols.wire.messages import AnswerKind, CaseState
+from haidang_protocols.wire.names import record_id
+from haidang_protocols.wire.records import encode_record
 
 NOW = 1_764_043_200 * 10**9
 DAY = 86_400 * 10**9
@@ -59,12 +66,54 @@ def test_a_note_without_words_or_case_is_refused(world: Coast, state: State) -> 
 def test_what_changed_is_found_in_the_order_of_its_change(world: Coast, state: State) -> None:
     first, second = (world.alarm("bai-sau-1", "dem", picture=False) for _ in range(2))
     shelf, desk = CaseShelf(state, CENTRE), CaseDesk(state, CENTRE)
-    raised = [view.id for view in shelf.changed(0)]
-    assert raised == [first, second]
-    last = shelf.changed(0)[-1].changed_ns
+    assert [number for number, _ in shelf.changes(0)] == [first, second]
+    last = shelf.changes(0)[-1][1]
     desk.note(first, actor="an", note="x", now_ns=last + 5)
-    assert [view.id for view in shelf.changed(last)] == [first]
-    assert {view.id for view in shelf.open_everywhere(limit=10)} == {first, second}
+    assert shelf.changes(last) == [(first, last + 5)]
+    assert {number for number, _ in shelf.open_now()} == {first, second}
+    assert {view.id for view in shelf.some([first, second, "none"])} == {first, second}
+    assert len(shelf.some([first] * 1200 + [second])) >= 2
+
+
+def test_the_wall_shows_all_that_changed_however_much_at_once(world: Coast, state: State) -> None:
+    """A worker that catches up raises thousands of alarms in the same instant."""
+    accounts, model = Accounts(state, CENTRE), LiveModel()
+    reader = StateReader(model, state, accounts, world.blobs, centre=CENTRE)
+    reader.read_once(now_ns=time.time_ns(), now_s=0.0)
+    now_ns = time.time_ns()
+    rows = []
+    for number in range(1, 1301):
+        event = event_of(world.catalogue.cameras[0], "dem", now_ns, f"e{number}")
+        record = record_id("bs-1", SPOOL, number)
+        payload = encode_record(event)
+        rows.append(
+            Alarm(
+                centre=CENTRE,
+                record_id=record,
+                site="bai-sau",
+                node="bs-1",
+                received_ns=now_ns,
+                payload=payload,
+            )
+        )
+    outbox.add(state, rows)
+    while world.desk.consume(Directory(world.catalogue, 1).owner, now_ns=now_ns):
+        pass
+    reader.read_once(now_ns=now_ns, now_s=1.0)
+    assert len(model.cases) == 1300
+    revision = model.revision
+    reader.read_once(now_ns=now_ns, now_s=1.2)
+    assert model.revision == revision
+
+
+def test_old_history_is_not_read(world: Coast, state: State) -> None:
+    case = world.alarm("bai-sau-1", "dem", picture=False, age_s=90_000)
+    old_ns = time.time_ns() - 80_000 * 10**9
+    world.desk.answer(case, Answer(kind=AnswerKind.FALSE, actor="an", via="api"), now_ns=old_ns)
+    model = LiveModel()
+    reader = StateReader(model, state, Accounts(state, CENTRE), world.blobs, centre=CENTRE)
+    reader.read_once(now_ns=time.time_ns(), now_s=0.0)
+    assert len(model.cases) == 0
 
 
 def test_the_newest_picture_of_each_camera_that_can_still_be_opened(

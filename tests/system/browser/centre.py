@@ -84,6 +84,13 @@ class Centre:
 
         start.wait_until(ready, what="the console", timeout_s=60)
 
+    @property
+    def pid(self) -> int:
+        """The console's process id."""
+        if self._process is None:
+            raise RuntimeError("the console does not run")
+        return self._process.pid
+
     def stop(self) -> int:
         """Ask the console to end, and say with what it did."""
         if self._process is None:

@@ -11,6 +11,8 @@ from haidang_cloud.state.database import State
 from haidang_cloud.state.tables import case, case_step
 from haidang_protocols.wire.messages import CaseState
 
+AT_ONCE = 500
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
@@ -73,27 +75,31 @@ class CaseShelf:
         with self._state.read() as connection:
             return [view(row) for row in connection.execute(wanted)]
 
-    def changed(self, since_ns: int, *, limit: int = 5000) -> list[CaseView]:
-        """Cases of every scope that changed after `since_ns`, in the order of their change."""
+    def changes(self, since_ns: int) -> list[tuple[str, int]]:
+        """Which cases changed after `since_ns`, of whatever scope, and when they last did."""
         wanted = (
-            sa.select(case)
+            sa.select(case.c.id, case.c.changed_ns)
             .where(case.c.centre == self._centre, case.c.changed_ns > since_ns)
-            .order_by(case.c.changed_ns)
-            .limit(limit)
+            .order_by(case.c.changed_ns, case.c.id)
         )
         with self._state.read() as connection:
-            return [view(row) for row in connection.execute(wanted)]
+            return [(row.id, row.changed_ns) for row in connection.execute(wanted)]
 
-    def open_everywhere(self, *, limit: int) -> list[CaseView]:
-        """Open cases of every scope, newest first."""
-        wanted = (
-            sa.select(case)
-            .where(
-                case.c.centre == self._centre,
-                case.c.state.in_([state.value for state in life.OPEN]),
-            )
-            .order_by(case.c.raised_ns.desc())
-            .limit(limit)
+    def some(self, numbers: Sequence[str]) -> list[CaseView]:
+        """Cases by their ids, in no order."""
+        found: list[CaseView] = []
+        with self._state.read() as connection:
+            for first in range(0, len(numbers), AT_ONCE):
+                mine = case.c.id.in_(numbers[first : first + AT_ONCE])
+                wanted = sa.select(case).where(case.c.centre == self._centre, mine)
+                found += [view(row) for row in connection.execute(wanted)]
+        return found
+
+    def open_now(self) -> list[tuple[str, int]]:
+        """Every open case, of whatever scope, and when it last changed."""
+        states = [state.value for state in life.OPEN]
+        wanted = sa.select(case.c.id, case.c.changed_ns).where(
+            case.c.centre == self._centre, case.c.state.in_(states)
         )
         with self._state.read() as connection:
-            return [view(row) for row in connection.execute(wanted)]
+            return [(row.id, row.changed_ns) for row in connection.execute(wanted)]

@@ -121,6 +121,12 @@ class LiveModel:
             self._stamps[row.id] = stamp_ns
             self.cases.put(row.id, row, self._next())
 
+    def stamp(self, case: str) -> int | None:
+        """When what is known of a case was true; None when nothing is, or nothing stored."""
+        with self.lock:
+            known = self.cases.get(case)
+            return None if known is None or known.provisional else self._stamps[case]
+
     def keep_cases(self, stored: set[str], *, now_ms: int) -> None:
         """Forget cases that were closed a while ago, and open ones that the database has not."""
         with self.lock:

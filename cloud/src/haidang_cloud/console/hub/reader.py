@@ -7,12 +7,12 @@ then; to read a thing twice changes nothing.
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from haidang_cloud.blobs import Blobs
 from haidang_cloud.cases import CaseShelf
 from haidang_cloud.console.hub import rows
-from haidang_cloud.console.hub.model import MINUTES, LiveModel
+from haidang_cloud.console.hub.model import CLOSED_KEPT_MS, MINUTES, LiveModel
 from haidang_cloud.errors import (
     StateUnavailableError,
     StoreMisconfiguredError,
@@ -33,7 +33,6 @@ OVERLAP_NS = 10 * SECOND_NS
 WHOLE_S = 60.0
 COUNTS_S = 5.0
 PICTURES_S = 1.0
-OPEN_MAX = 20_000
 
 
 class StateReader:
@@ -79,14 +78,24 @@ class StateReader:
         if now_s - self._whole_s >= WHOLE_S:
             self._whole_s = now_s
             self._read_whole(now_ns)
-        since_ns = max(0, self._cases_ns - OVERLAP_NS)
-        for view in self._shelf.changed(since_ns):
-            self._cases_ns = max(self._cases_ns, view.changed_ns)
-            row = rows.case_of_view(view, self.names)
-            self._model.put_case(row, stamp_ns=view.changed_ns)
+        self._read_changes()
         if now_s - self._pictures_s >= PICTURES_S:
             self._pictures_s = now_s
             self._read_pictures(now_ns)
+
+    def _read_changes(self) -> None:
+        """A look back a little: of two transactions the one that began first may end last."""
+        found = self._shelf.changes(self._cases_ns - OVERLAP_NS)
+        self._take(found)
+        if found:
+            self._cases_ns = max(self._cases_ns, found[-1][1])
+
+    def _take(self, found: Sequence[tuple[str, int]]) -> None:
+        """Read those cases of which something else is known, or nothing."""
+        fresh = [number for number, at in found if self._model.stamp(number) != at]
+        for view in self._shelf.some(fresh):
+            row = rows.case_of_view(view, self.names)
+            self._model.put_case(row, stamp_ns=view.changed_ns)
 
     def _read_pictures(self, now_ns: int) -> None:
         for picture in self._blobs.newest(now_ns=now_ns, since_ns=self._pictures_ns):
@@ -99,13 +108,12 @@ class StateReader:
         for born in nodes.read(self._state, self._centre):
             fields = rows.birth_fields(born.birth, at_ns=born.seen_ns)
             self._model.change_node(born.node, fields)
-        stored = set()
-        for view in self._shelf.open_everywhere(limit=OPEN_MAX):
-            stored.add(view.id)
-            self._cases_ns = max(self._cases_ns, view.changed_ns)
-            row = rows.case_of_view(view, self.names)
-            self._model.put_case(row, stamp_ns=view.changed_ns)
-        self._model.keep_cases(stored, now_ms=now_ns // rows.MS_NS)
+        # what was closed long ago is none of the wall's business
+        self._cases_ns = max(self._cases_ns, now_ns - CLOSED_KEPT_MS * rows.MS_NS)
+        stored = self._shelf.open_now()
+        self._take(stored)
+        known = {number for number, _ in stored}
+        self._model.keep_cases(known, now_ms=now_ns // rows.MS_NS)
 
 
 class SeriesReader:

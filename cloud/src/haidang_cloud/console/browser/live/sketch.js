@@ -42,7 +42,7 @@ function mapOf(setting, used, width, height) {
     id: group.id,
     path: outline(group.members.map((id) => points.get(id))),
   }));
-  return { kind: "map", places: labelled(places, used, cameras), cameras, areas, boxes: [], ties: ties(setting, points) };
+  return { kind: "map", height, places: labelled(places, used, cameras, width, height), cameras, areas, boxes: [], ties: ties(setting, points) };
 }
 
 // North above, as large as fits; stretched a little where the room is, for it is a sketch.
@@ -142,7 +142,7 @@ function fan(cameras, spotOf) {
 }
 
 // A label goes where no other stands; one without room is shown with its alarm only.
-function labelled(places, used, cameras) {
+function labelled(places, used, cameras, width, height) {
   const taken = cameras.map(({ x, y }) => [x - 11, y - 11, x + 11, y + 11]);
   const order = { province: 4, city: 0, district: 1, ward: 2, spot: 3 };
   const wanted = places.filter((one) => used.has(one.place.id) && one.place.kind !== "province");
@@ -154,6 +154,7 @@ function labelled(places, used, cameras) {
     const tries = town ? [[0, -22], [0, -40], [0, 38], [0, 4]] : [[0, 28], [0, -16], [side, 5], [-side, 5], [0, 50]];
     for (const [dx, dy] of tries) {
       const box = [one.x + dx - wide / 2, one.y + dy - high, one.x + dx + wide / 2, one.y + dy + 4];
+      if (box[0] < 2 || box[2] > width - 2 || box[1] < 0 || box[3] > height) continue;
       if (taken.some((b) => b[0] < box[2] && box[0] < b[2] && b[1] < box[3] && box[1] < b[3])) continue;
       taken.push(box);
       return { id: one.place.id, name: one.place.name, town, x: one.x + dx, y: one.y + dy };
@@ -174,10 +175,12 @@ function schemeOf(setting, used, width, height) {
     parents.get(parent).push(id);
   }
   const columns = [...parents];
-  const across = Math.max(1, Math.min(columns.length, Math.floor(width / 220)));
+  const across = Math.max(1, Math.min(columns.length, Math.floor(width / 160)));
   const down = Math.ceil(columns.length / across);
-  const w = (width - 24) / across, h = Math.min((height - 24) / down, 260);
-  const top = (height - h * down) / 2;
+  const least = 60 + 54 * Math.max(...columns.map(([, mine]) => mine.length));
+  const w = (width - 24) / across, h = Math.max(least, Math.min((height - 24) / down, 260));
+  const whole = Math.max(height, h * down + 24);
+  const top = (whole - h * down) / 2;
   const boxes = [], places = [], cameras = [];
   columns.forEach(([parent, mine], i) => {
     const x = 12 + (i % across) * w, y = top + Math.floor(i / across) * h;
@@ -193,5 +196,5 @@ function schemeOf(setting, used, width, height) {
         cameras.push({ camera, x: x + w / 2 + (n - (there.length - 1) / 2) * Math.min(28, (w - 40) / there.length), y: cy }));
     });
   });
-  return { kind: "scheme", places, cameras, areas: [], boxes, ties: [] };
+  return { kind: "scheme", height: whole, places, cameras, areas: [], boxes, ties: [] };
 }

@@ -56,7 +56,7 @@ export default {
     <div class="body" ref="body">
       <div v-if="!ready" class="skeleton" style="height:100%"></div>
       <div v-else-if="!plan.cameras.length" class="nothing">{{ t("sketch.none") }}</div>
-      <svg v-else :viewBox="'0 0 ' + width + ' ' + height" role="group" :aria-label="t('sketch.title')">
+      <svg v-else :viewBox="'0 0 ' + width + ' ' + plan.height" :style="{ height: plan.height + 'px' }" role="group" :aria-label="t('sketch.title')">
         <path v-for="area in plan.areas" :key="area.id" class="area" :d="area.path"/>
         <rect v-for="box in plan.boxes" :key="box.id" class="area" :x="box.x" :y="box.y" :width="box.w" :height="box.h" rx="10"/>
         <line v-for="tie in plan.ties" :key="tie.id" class="tie" :x1="tie.x1" :y1="tie.y1" :x2="tie.x2" :y2="tie.y2"/>
