@@ -41,9 +41,8 @@ demo: setup
 	@$(RUN)/python tests/servers/setup.py --only mosquitto
 	@$(RUN)/haidang demo $(DEMO)
 
-# most tests wait for real servers, so more of them than cores can run at once
 test: setup servers
-	$(RUN)/pytest -n 4 --dist loadfile
+	$(RUN)/pytest $(TESTS)
 
 check: setup
 	$(RUN)/ruff check .
