@@ -14,6 +14,9 @@ from haidang_protocols.wire.messages import AnswerKind, CaseState
 FOLDER = Path(haidang_cloud.console.__file__).parent
 SOURCES = [*FOLDER.rglob("*.py"), *FOLDER.rglob("*.js"), *FOLDER.rglob("*.html")]
 WRITTEN = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
+FIGURES = ("spooled", "stored", "waiting", "lost", "doubled", "refused")
+REASONS = ["malformed", "version", "oversized", "forged", "future", "unknown_camera", "refused"]
+FAULTS = ("link", "broker", "ingest", "database", "camera", "clock", "message")
 MADE = {
     *(f"case.{state.value}" for state in CaseState),
     *(f"case.answer.{kind.value}" for kind in [*AnswerKind]),
@@ -22,6 +25,11 @@ MADE = {
     "case.answer.note",
     *(f"step.{word}" for word in ("raised", "ended", "note")),
     *(f"way.{key}" for key in ("overview", "alarms", "cameras", "nodes", "boards", "audit")),
+    "way.faults",
+    *(f"faults.{word}" for word in ("begun", "over", "sent")),
+    *(f"faults.figure.{figure}" for figure in FIGURES),
+    *(f"faults.reason.{reason}" for reason in REASONS),
+    *(f"fault.{fault}{part}" for fault in FAULTS for part in ("", ".does", ".then", ".act")),
     *(f"nodes.{state}" for state in ("online", "offline", "silent", "never")),
     *(f"frame.{part}" for part in ("database", "broker", "series", "ingest")),
     *(f"audit.{c}" for c in ("number", "at", "actor", "action", "object", "detail", "hash")),

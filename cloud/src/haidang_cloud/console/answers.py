@@ -30,6 +30,7 @@ _STATUS: Mapping[str, int] = {
     "conflict": 409,
     "link": 410,
     "throttled": 429,
+    "away": 503,
 }
 
 

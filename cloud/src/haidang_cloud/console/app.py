@@ -14,6 +14,7 @@ from haidang_cloud.console import answers
 from haidang_cloud.console.door import Door, cookie_of
 from haidang_cloud.console.drafts import draft_routes
 from haidang_cloud.console.entrance import entrance
+from haidang_cloud.console.faults import FaultDesk, fault_routes
 from haidang_cloud.console.hub import Caster
 from haidang_cloud.console.live import live
 from haidang_cloud.console.pages import install_pages
@@ -39,6 +40,8 @@ def make_app(parts: Parts) -> ASGIApp:
     app.include_router(entrance(parts))
     app.include_router(live(parts, lambda: caster))
     app.include_router(draft_routes(parts))
+    if parts.faults is not None:
+        app.include_router(fault_routes(parts, FaultDesk(parts.faults)))
     _add_health(app, parts)
     _add_sockets(parts, caster)
     install_pages(parts)

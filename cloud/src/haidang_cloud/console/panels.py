@@ -55,3 +55,7 @@ class CameraView(Panel, component="browser/panels/wall_camera.js"):
 
 class Nodes(Panel, component="browser/panels/wall_nodes.js"):
     """Nodes and how they are."""
+
+
+class Faults(Panel, component="browser/panels/wall_faults.js"):
+    """What can be broken in a demo, and the account of what became of every record."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from haidang_cloud.blobs import Blobs
 from haidang_cloud.cases import CaseDesk, CaseShelf
@@ -22,6 +23,7 @@ class Parts:
         language: what somebody reads who has not chosen yet.
         ruling: gives the catalogue in force; it may change at any time.
         hub: the live picture that all viewers share.
+        faults: where the demo's desk is told; None where nothing may be broken.
     """
 
     centre: str
@@ -33,6 +35,7 @@ class Parts:
     blobs: Blobs
     ruling: Callable[[], Ruling]
     hub: Hub
+    faults: Path | None = None
     now_ns: Callable[[], int] = time.time_ns
     throttle: Throttle = field(default_factory=Throttle)
 

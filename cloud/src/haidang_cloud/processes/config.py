@@ -71,6 +71,7 @@ class ConsoleConfig(Struct, frozen=True, kw_only=True):
 
     Attributes:
         language: what somebody reads who has not chosen yet.
+        desk: the file that tells where a demo's desk is; with it, people may break things.
     """
 
     host: str = "127.0.0.1"
@@ -81,6 +82,7 @@ class ConsoleConfig(Struct, frozen=True, kw_only=True):
     ] = "http://127.0.0.1:8081"
     proxies: tuple[str, ...] = ()
     language: Annotated[str, Meta(pattern="^(vi|en)$", description="vi or en")] = "vi"
+    desk: str | None = None
 
 
 class CloudConfig(Struct, frozen=True, kw_only=True):
@@ -144,6 +146,7 @@ def _anchored(config: CloudConfig, base: Path) -> CloudConfig:
         catalogue=at(config.catalogue),
         audit_head=at(config.audit_head),
         datasources=at(config.datasources),
+        console=replace(config.console, desk=at(config.console.desk)),
         broker=replace(broker, ca=at(broker.ca), cert=at(broker.cert), key=at(broker.key)),
     )
 

@@ -56,6 +56,7 @@ def run(config_path: Path, *, name: str, verbose: bool = False) -> int:
         blobs=blobs,
         ruling=in_force.current,
         hub=hub,
+        faults=None if config.console.desk is None else Path(config.console.desk),
     )
     server = uvicorn.Server(_settings(config, make_app(parts)))
     # it catches signals while it serves, and passes them on to this handler when it has ended

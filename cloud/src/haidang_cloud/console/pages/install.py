@@ -16,6 +16,7 @@ from haidang_cloud.console.pages.ways import (
     AUDIT,
     BOARDS,
     CAMERAS,
+    FAULTS,
     NODES,
     OVERVIEW,
     WAYS,
@@ -31,29 +32,37 @@ Fill = Callable[[Visitor, Request], Awaitable[None]]
 def install_pages(parts: Parts) -> None:
     """Register every page of the console."""
     ui.add_head_html(head(), shared=True)
-    _page(OVERVIEW, OVERVIEW.path, _overview)
-    _page(ALARMS, ALARMS.path, _alarms)
-    _page(ALARMS, f"{ALARMS.path}/{{number}}", _alarms)
-    _page(CAMERAS, CAMERAS.path, _cameras)
-    _page(CAMERAS, f"{CAMERAS.path}/{{number}}", _camera)
-    _page(NODES, NODES.path, _nodes)
     answers = Answers(parts.series)
-    _page(BOARDS, BOARDS.path, lambda who, asked: BoardPage(parts, answers, who).fill(asked))
-    _page(AUDIT, AUDIT.path, lambda visitor, request: audit.fill(parts, visitor, request))
+    pages: list[tuple[Way, str, Fill]] = [
+        (OVERVIEW, OVERVIEW.path, _overview),
+        (ALARMS, ALARMS.path, _alarms),
+        (ALARMS, f"{ALARMS.path}/{{number}}", _alarms),
+        (CAMERAS, CAMERAS.path, _cameras),
+        (CAMERAS, f"{CAMERAS.path}/{{number}}", _camera),
+        (NODES, NODES.path, _nodes),
+        (BOARDS, BOARDS.path, lambda who, asked: BoardPage(parts, answers, who).fill(asked)),
+        (AUDIT, AUDIT.path, lambda visitor, request: audit.fill(parts, visitor, request)),
+    ]
+    ways: tuple[Way, ...] = WAYS
+    if parts.faults is not None:
+        ways = (*WAYS, FAULTS)
+        pages.append((FAULTS, FAULTS.path, _faults))
+    for way, path, fill in pages:
+        _page(way, path, fill, ways)
 
 
-def _page(way: Way, path: str, fill: Fill) -> None:
+def _page(way: Way, path: str, fill: Fill, ways: tuple[Way, ...]) -> None:
     """A page; whoever may not see it finds a sentence there, and the ways that are open."""
 
     async def build(request: Request) -> Response | None:
         visitor = visitor_of(request)
-        mine = [one for one in WAYS if one.open_to(visitor)]
+        mine = [one for one in ways if one.open_to(visitor)]
         if path == OVERVIEW.path and mine and way not in mine:
             return RedirectResponse(mine[0].path, 303)
         words = texts(visitor.language)
         ui.page_title(f"{words[f'way.{way.key}']} · Hải đăng")
-        ways = [{"key": one.key, "path": one.path, "icon": one.icon} for one in mine]
-        panels.Frame(ways=ways, here=way.key)
+        shown = [{"key": one.key, "path": one.path, "icon": one.icon} for one in mine]
+        panels.Frame(ways=shown, here=way.key)
         with ui.element("main").classes(f"page page-{way.key}"):
             if way in mine:
                 await fill(visitor, request)
@@ -87,3 +96,7 @@ async def _camera(_visitor: Visitor, request: Request) -> None:
 
 async def _nodes(_visitor: Visitor, _request: Request) -> None:
     panels.Nodes()
+
+
+async def _faults(_visitor: Visitor, _request: Request) -> None:
+    panels.Faults()

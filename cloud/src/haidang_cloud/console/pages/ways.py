@@ -43,4 +43,12 @@ BOARDS = Way(key="boards", path="/boards", icon="insert_chart", rights=(Right.BO
 AUDIT = Way(
     key="audit", path="/audit", icon="history_edu", rights=(Right.AUDIT_READ,), everywhere=True
 )
+FAULTS = Way(
+    key="faults",
+    path="/faults",
+    icon="bolt",
+    rights=(Right.CATALOGUE_PUBLISH,),
+    everywhere=True,
+)
+"""Of a demo only."""
 WAYS = (OVERVIEW, ALARMS, CAMERAS, NODES, BOARDS, AUDIT)

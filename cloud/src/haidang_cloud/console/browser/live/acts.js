@@ -12,7 +12,7 @@ export function say(text, tone = "good") {
   setTimeout(() => toasts.splice(toasts.indexOf(toast), 1), TOAST_MS);
 }
 
-async function send(path, body) {
+export async function send(path, body) {
   const answer = await fetch(path, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
