@@ -16,6 +16,7 @@ from fakes.room import Room, until
 from fakes.sender import SPOOL, START, Sender, envelope, event, events
 from haidang_cloud.errors import StoreUnavailableError
 from haidang_cloud.ingest import Directory
+from haidang_cloud.ingest.alarms import PATIENCE_S
 from haidang_cloud.ingest.worker import QUEUE_LOAD
 from haidang_cloud.state import State, nodes, open_state
 from haidang_cloud.timeseries import SqliteSeries
@@ -338,12 +339,42 @@ def test_alarms_are_in_the_outbox_while_the_series_are_down(
     sender.send(alarm_batch(2))
     until(lambda: len(room.alarms()) == 2, "alarm past the queue")
     assert not sender.marks
-    assert not sender.cases, "the database is there: nobody is told by another way"
     gated.error = None
     until(lambda: {1, *range(101, 10_101)} <= sender.stored(), "the queue stored")
     sender.send(alarm_batch(2))
     until(lambda: 2 in sender.stored(), "what was shed came again")
     assert len(room.alarms()) == 2
+
+
+def test_what_nobody_takes_from_the_outbox_is_told_to_staff(room: Room, sender: Sender) -> None:
+    room.work()
+    with room.takes_alarms():
+        sender.send(alarm_batch(1))
+        until(lambda: sender.upto() == 1 and not room.alarms(), "taken, as a worker would")
+        time.sleep(2 * PATIENCE_S)
+        assert not sender.cases, "what was taken is told by whoever took it"
+    sender.send(alarm_batch(2))
+    until(lambda: len(sender.cases) == 1, "staff told though there is no worker")
+    assert sender.cases[0].provisional
+    assert sender.cases[0].record == f"gate-1.{SPOOL}.2"
+
+
+@pytest.mark.postgres
+def test_an_alarm_stored_an_instant_before_the_database_went_is_told_to_staff(
+    broker: start.Server,
+    sender: Sender,
+    new_room: NewRoom,
+    relayed: tuple[Relay, State],
+) -> None:
+    relay, state = relayed
+    room = new_room(broker.port, state)
+    room.work()
+    sender.send(alarm_batch(1))
+    until(lambda: len(room.alarms()) == 1, "in the outbox")
+    relay.cut()
+    until(lambda: len(sender.cases) == 1, "staff told")
+    relay.mend()
+    until(lambda: sender.upto() == 1, "stored")
 
 
 def test_alarms_pass_series_that_hang(room: Room, sender: Sender, gated: GatedSeries) -> None:

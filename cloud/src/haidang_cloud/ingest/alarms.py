@@ -1,4 +1,7 @@
-"""Alarms into the outbox on receipt; straight to staff while the database is down or hangs.
+"""Alarms into the outbox on receipt; straight to staff where nobody makes cases of them in time.
+
+That is while the database is down or hangs, and when what it had just taken in stays in the outbox:
+it may have gone down a moment later, or no worker runs.
 
 Staff are told of an alarm once in a worker's life. Another worker, or this one after a restart, may
 tell it again while the database is still away: the case id is the same, so it is the same case.
@@ -20,7 +23,8 @@ log = logging.getLogger(__name__)
 
 RETRY_S = 0.5
 PATIENCE_S = 0.7
-"""A database that says nothing for this long does not keep staff waiting."""
+"""A database that says nothing, or a worker that takes nothing, for this long does not keep staff
+waiting."""
 
 TOLD_KEPT = 10_000
 SPARE_MAX = 20_000
@@ -53,6 +57,7 @@ class AlarmDesk:
     def __init__(
         self,
         state: State,
+        centre: str,
         tell: Callable[[str, Event], None],
         *,
         failed: Callable[[BaseException], None],
@@ -61,11 +66,13 @@ class AlarmDesk:
 
         Args:
             state: where the outbox is.
+            centre: whose alarms these are.
             tell: publishes a provisional case to staff, given record id and event.
             failed: hears of what should never happen.
         """
-        self._state, self._tell, self._failed = state, tell, failed
+        self._state, self._centre, self._tell, self._failed = state, centre, tell, failed
         self._owed: dict[str, _Owed] = {}
+        self._fresh: dict[str, _Owed] = {}
         self._told: dict[str, None] = {}
         self._lock = threading.Lock()
         self._news = threading.Event()
@@ -132,11 +139,18 @@ class AlarmDesk:
     def _run(self) -> None:
         try:
             while not self._stopping:
-                self._news.wait(RETRY_S if self._down else None)
+                self._news.wait(self._pause_s())
                 self._news.clear()
                 self._store()
+                self._follow()
         except BaseException as error:  # noqa: BLE001  # handed over; the worker ends by it
             self._failed(error)
+
+    def _pause_s(self) -> float | None:
+        if self._down:
+            return RETRY_S
+        eldest = next(iter(self._fresh.values()), None)
+        return None if eldest is None else max(0.0, eldest.since_s + PATIENCE_S - time.monotonic())
 
     def _store(self) -> None:
         with self._lock:
@@ -146,10 +160,27 @@ class AlarmDesk:
             outbox.add(self._state, alarms)
         except StateUnavailableError as error:
             self._down = str(error)
-            self._tell_all([(record, o.event) for record, o in owed.items()])
+            self._tell_all([(record, o.event) for record, o in (self._fresh | owed).items()])
+            self._fresh.clear()
             return
         self._down = ""
+        self._fresh |= owed
         with self._lock:
             for record in owed:
                 for countdown in self._owed.pop(record).waiting:
                     countdown.one()
+
+    def _follow(self) -> None:
+        """Tell staff of what has been in the outbox for too long."""
+        late_s = time.monotonic() - PATIENCE_S
+        late = {record: one for record, one in self._fresh.items() if one.since_s <= late_s}
+        if not late:
+            return
+        for record in late:
+            del self._fresh[record]
+        try:
+            left = outbox.unconsumed(self._state, self._centre, list(late))
+        except StateUnavailableError as error:
+            self._down = str(error)
+            left = set(late)
+        self._tell_all([(record, one.event) for record, one in late.items() if record in left])

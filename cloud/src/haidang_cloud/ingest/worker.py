@@ -90,7 +90,7 @@ class IngestWorker:
         self._writer = Writer(stores, now_ns=now_ns, wait=self._give_up.wait)
         self._trouble_s: float | None = None
         self._out = False
-        self._alarms = AlarmDesk(stores.state, self._tell_staff, failed=self._fail)
+        self._alarms = AlarmDesk(stores.state, self._centre, self._tell_staff, failed=self._fail)
         self._published = self._confirmed = 0
         self._filters = tuple(
             topics.shared(INGEST_GROUP, topics.node_filter(self._centre, leaf))

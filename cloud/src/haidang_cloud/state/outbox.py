@@ -75,6 +75,17 @@ def waiting(connection: sa.Connection, centre: str, *, limit: int = 100) -> list
     ]
 
 
+def unconsumed(state: State, centre: str, records: Sequence[str]) -> set[str]:
+    """Which of these records still wait for somebody to make cases of them."""
+    wanted = sa.select(outbox.c.record_id).where(
+        outbox.c.centre == centre,
+        outbox.c.record_id.in_(records),
+        outbox.c.consumed_ns.is_(None),
+    )
+    with state.read() as connection:
+        return set(connection.execute(wanted).scalars())
+
+
 def consumed(connection: sa.Connection, ids: Sequence[int], now_ns: int) -> None:
     """Mark alarms as consumed, within the transaction that made cases of them."""
     connection.execute(outbox.update().where(outbox.c.id.in_(ids)).values(consumed_ns=now_ns))
