@@ -13,23 +13,29 @@ import pytest
 from fakes.node_line import Line
 from servers import find, start
 
-FIGURES = pytest.StashKey[list[str]]()
+FIGURE = "figure"
 
 
 @pytest.fixture
 def tell(request: pytest.FixtureRequest) -> Callable[[object], None]:
     """Says a figure at the end of the run, whether the test passes or not."""
-    lines = request.config.stash.setdefault(FIGURES, [])
 
     def say(figure: object) -> None:
-        lines.append(f"{request.node.name}: {figure}")
+        # a test's properties reach the summary from another process too
+        request.node.user_properties.append((FIGURE, f"{request.node.name}: {figure}"))
 
     return say
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The figures that tests told."""
-    lines = terminalreporter.config.stash.get(FIGURES, [])
+    reports = [
+        one
+        for outcome in ("passed", "failed")
+        for one in terminalreporter.getreports(outcome)
+        if one.when == "call"
+    ]
+    lines = [text for one in reports for name, text in one.user_properties if name == FIGURE]
     if lines:
         terminalreporter.section("figures")
         for line in lines:
