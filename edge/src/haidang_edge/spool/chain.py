@@ -4,7 +4,7 @@ from __future__ import annotations  # array is generic from Python 3.12 on
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,12 +24,18 @@ class Index:
     offsets: array[int] = field(default_factory=lambda: array("Q"))
     sizes: array[int] = field(default_factory=lambda: array("I"))
 
-    def add(self, frames: Sequence[Frame]) -> None:
-        """Note more records, of higher sequences than all before."""
-        self.seqs.extend([frame.seq for frame in frames])
-        self.appended_ns.extend([frame.appended_ns for frame in frames])
-        self.offsets.extend([frame.offset for frame in frames])
-        self.sizes.extend([frame.size for frame in frames])
+    def extend(
+        self,
+        seqs: Iterable[int],
+        appended_ns: Iterable[int],
+        offsets: Iterable[int],
+        sizes: Iterable[int],
+    ) -> None:
+        """Note more records, column by column, of higher sequences than all before."""
+        self.seqs.extend(seqs)
+        self.appended_ns.extend(appended_ns)
+        self.offsets.extend(offsets)
+        self.sizes.extend(sizes)
 
 
 @dataclass(slots=True)
@@ -48,22 +54,22 @@ class Segment:
     oldest_ns: int = 0
     index: Index | None = None
 
-    def note(self, frames: Sequence[Frame]) -> None:
-        """Frames were made durable at the end."""
+    def note(
+        self,
+        seqs: Sequence[int],
+        appended_ns: Sequence[int],
+        offsets: Sequence[int],
+        sizes: Sequence[int],
+    ) -> None:
+        """Records, at least one, were made durable at the end."""
         if self.index is None:
-            raise ValueError(f"{self.path.name} has no index to note {frames[0].seq} in")
-        self.index.add(frames)
-        self.tally(frames)
-
-    def tally(self, frames: Sequence[Frame]) -> None:
-        """Count frames without indexing them."""
-        if not frames:
-            return
+            raise ValueError(f"{self.path.name} has no index to note {seqs[0]} in")
+        self.index.extend(seqs, appended_ns, offsets, sizes)
         if not self.count:
-            self.first_seq, self.oldest_ns = frames[0].seq, frames[0].appended_ns
-        self.count += len(frames)
-        self.last_seq = frames[-1].seq
-        self.end = frames[-1].offset + frames[-1].size
+            self.first_seq, self.oldest_ns = seqs[0], appended_ns[0]
+        self.count += len(seqs)
+        self.last_seq = seqs[-1]
+        self.end = offsets[-1] + sizes[-1]
 
     def free(self) -> int:
         """Bytes that are left for frames."""
@@ -78,8 +84,9 @@ def load(files: Files, path: Path, fd: int, size: int) -> tuple[Segment, list[Fr
         return None
     cls, base_seq = head
     read = list(segment.frames(data))
-    loaded = Segment(path, cls, base_seq, size, fd, segment.HEADER.size)
-    loaded.tally(read)
+    loaded = Segment(path, cls, base_seq, size, fd, segment.HEADER.size, index=Index())
+    if read:
+        loaded.note(*zip(*read, strict=True))
     return loaded, read, data
 
 
@@ -87,7 +94,9 @@ def index_of(files: Files, seg: Segment) -> Index:
     """The index of a segment, read from its file where it was dropped."""
     if seg.index is None:
         seg.index = Index()
-        seg.index.add(list(segment.frames(files.read(seg.fd, 0, seg.end))))
+        read = list(segment.frames(files.read(seg.fd, 0, seg.end)))
+        if read:
+            seg.index.extend(*zip(*read, strict=True))
     return seg.index
 
 

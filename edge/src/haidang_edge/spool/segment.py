@@ -18,6 +18,7 @@ MAGIC = b"HDSPOOL\n"
 VERSION = 1
 HEADER = struct.Struct("<8sBBHQI")
 FRAME = struct.Struct("<IIQq")
+_LEAD = struct.Struct("<II")
 _BODY = struct.Struct("<Qq")
 _CLASSES = tuple(RecordClass)
 PAYLOAD_BYTES_MAX = 1 << 20
@@ -50,10 +51,10 @@ def read_header(data: bytes) -> tuple[RecordClass, int] | None:
     return _CLASSES[cls], base_seq
 
 
-def frame(seq: int, appended_ns: int, payload: bytes) -> bytes:
-    """A record as it is written."""
-    crc = zlib.crc32(payload, zlib.crc32(_BODY.pack(seq, appended_ns)))
-    return FRAME.pack(len(payload), crc, seq, appended_ns) + payload
+def lead(seq: int, appended_ns: int, payload: bytes) -> bytes:
+    """What is written before a record's payload."""
+    body = _BODY.pack(seq, appended_ns)
+    return _LEAD.pack(len(payload), zlib.crc32(payload, zlib.crc32(body))) + body
 
 
 def frames(data: bytes, *, at: int = HEADER.size) -> Iterator[Frame]:

@@ -340,8 +340,6 @@ class Spool:
             self._files.remove(path)
             return None
         seg, read, data = loaded
-        seg.index = chain.Index()
-        seg.index.add(read)
         tail = data[seg.end :]
         garbage = len(tail.rstrip(b"\0"))
         if garbage:
@@ -418,12 +416,9 @@ class Spool:
 
     def _commit(self, batch: list[_Waiting]) -> None:
         """Write and sync all of `batch`, highest class first; what cannot be is accounted for."""
-        by_class: dict[RecordClass, list[_Waiting]] = {}
-        for record in batch:
-            by_class.setdefault(record.cls, []).append(record)
         for cls in reversed(LOWEST_FIRST):
-            if cls in by_class:
-                self._commit_class(cls, by_class[cls])
+            if records := [record for record in batch if record.cls is cls]:
+                self._commit_class(cls, records)
         with self._lock:
             if len(self._done) - self._saved_len > SAVE_STORED_EVERY:
                 self._save_stored()
@@ -452,22 +447,27 @@ class Spool:
         """Write as many as fit into one segment, sync, and index them; returns how many."""
         seg = self._active(cls, len(records[0].payload) + segment.FRAME.size, records[0].seq)
         parts: list[bytes] = []
-        noted: list[segment.Frame] = []
+        offsets: list[int] = []
         end = seg.end
         for record in records:
-            raw = segment.frame(record.seq, record.appended_ns, record.payload)
-            if end + len(raw) > seg.size:
-                break
             start = end + segment.FRAME.size
-            noted.append(segment.Frame(record.seq, record.appended_ns, start, len(record.payload)))
-            parts.append(raw)
-            end += len(raw)
+            end = start + len(record.payload)
+            if end > seg.size:
+                break
+            parts += (segment.lead(record.seq, record.appended_ns, record.payload), record.payload)
+            offsets.append(start)
         self._files.write(seg.fd, seg.end, b"".join(parts))
         self._files.sync(seg.fd)
+        written = records[: len(offsets)]
         with self._lock:
-            seg.note(noted)
-            self._written = max(self._written, noted[-1].seq)
-        return len(noted)
+            seg.note(
+                [record.seq for record in written],
+                [record.appended_ns for record in written],
+                offsets,
+                [len(record.payload) for record in written],
+            )
+            self._written = max(self._written, seg.last_seq)
+        return len(written)
 
     def _active(self, cls: RecordClass, need: int, seq: int) -> Segment:
         """The segment of a class that takes `need` bytes more, a new one where none does."""
