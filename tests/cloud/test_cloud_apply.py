@@ -13,11 +13,12 @@ import sqlalchemy as sa
 from fakes.desk import Desk
 from fakes.room import until
 from fakes.sender import Sender, envelope, event
-from haidang_cloud.errors import StoreMisconfiguredError
+from haidang_cloud.errors import StateUnavailableError, StoreMisconfiguredError
 from haidang_cloud.people import audit
 from haidang_cloud.processes import apply
 from haidang_cloud.processes.catalogue import InForce
 from haidang_cloud.processes.config import load_config
+from haidang_cloud.processes.kept import KeptVersion
 from haidang_cloud.state import State, open_state, versions
 from haidang_cloud.state.tables import person, person_grant
 from haidang_cloud.timeseries import Influx, InfluxSettings, SqliteSeries
@@ -203,6 +204,31 @@ def test_running_processes_swap_to_it_and_keep_the_last_good(desk: Desk, opened:
     time.sleep(2.5)
     assert in_force.current() == (1, ("gate-1", "gate-2"))
     in_force.close()
+
+
+def test_while_the_database_is_away_the_version_kept_last_counts(desk: Desk, opened: State) -> None:
+    config = load_config(desk.config_path)
+    away = State(sa.create_engine("postgresql+psycopg://x@127.0.0.1:1/x"))  # nobody listens there
+    kept = KeptVersion(config)
+    with pytest.raises(StateUnavailableError):
+        InForce(away, config, ids, kept=kept)
+    desk.apply()
+    InForce(opened, config, ids, kept=kept).close()
+    path = desk.folder / "lake" / "demo" / "catalogue.json"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600, "cameras' addresses may hold passwords"
+    later = InForce(away, config, ids, kept=kept)
+    assert later.current() == (1, ("gate-1",))
+    later.close()
+    whole = path.read_bytes()
+    for torn in (whole.replace(b"gate-1", b"gate-9"), whole[:-9], b"\xff", b""):
+        path.write_bytes(torn)
+        assert kept.read() is None
+        with pytest.raises(StateUnavailableError):
+            InForce(away, config, ids, kept=kept)
+    path.unlink()
+    path.mkdir()
+    InForce(opened, config, ids, kept=kept).close()
+    away.close()
 
 
 @pytest.mark.broker

@@ -10,6 +10,7 @@ from fakes.node_alarms import Ear, alarms_of
 from fakes.node_line import Line, kill_whole, revive, wait_for
 from fakes.node_process import fill_with_backlog
 from fakes.shims import TcpWire
+from haidang_cloud.processes import apply
 from haidang_protocols.wire.acl import Verb, bridge_acl
 from servers import start
 
@@ -104,10 +105,22 @@ def test_an_alarm_arrives_though_a_database_is_down(
 ) -> None:
     ear = ears(broker.port)
     line = running(new_line, own_servers["settings"])
+    apply.run(line.config_path, line.folder / "line.yaml", by="an", why="a test")
+    wait_for(lambda: all(w.said("version 1 is in force") for w in line.workers), "version 1")
     server = own_servers["servers"][down]
     kill_whole(server)
     fault = made_now(line, for_s=3.0)
     hears(ear, fault)
+    if down == "postgres":
+        # nobody is left who read the catalogue from the database
+        for worker in line.workers:
+            worker.kill()
+            worker.start()
+        kept = "going on with the catalogue kept, version 1"
+        wait_for(lambda: all(worker.said(kept) for worker in line.workers), "workers anew")
+        anew = made_now(line, for_s=1.0)
+        hears(ear, anew)
+        fault |= anew
     told = {seq: one for seq, one in ear.first().items() if seq in fault}
     provisional = sum(one.provisional for one in told.values())
     tell(f"{len(fault)} alarms, {provisional} provisional, slowest {late(ear, fault):.2f} s")

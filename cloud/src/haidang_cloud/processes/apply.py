@@ -5,8 +5,6 @@ The version, its audit line and its people stand or fall together. What lies out
 the same command finishes the work and makes no second version.
 """
 
-import os
-import secrets
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -29,6 +27,7 @@ from haidang_cloud.processes.config import (
     series_of,
     state_of,
 )
+from haidang_cloud.processes.files import write_private
 from haidang_cloud.state import versions
 from haidang_cloud.state.database import State
 from haidang_cloud.timeseries import TimeSeries
@@ -164,24 +163,8 @@ def _data_sources(config: CloudConfig, series: TimeSeries, catalogue: Catalogue)
             token=series.read_token(bucket),
         )
     path = Path(config.datasources)
-    write_secret(path, msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+    write_private(path, msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
     return f"data sources of {len(found)} scopes are in {path}"
-
-
-def write_secret(path: Path, content: bytes) -> None:
-    """Replace a file that only its owner may read, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise
 
 
 def _roles(command: tuple[str, ...], catalogue: Catalogue) -> str:

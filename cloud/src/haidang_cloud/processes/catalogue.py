@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from haidang_cloud.errors import CloudConfigError, StateUnavailableError
 from haidang_cloud.processes.config import CloudConfig
+from haidang_cloud.processes.kept import KeptVersion
 from haidang_cloud.state import versions
 from haidang_cloud.state.database import State
 from haidang_protocols.catalogue import Catalogue, CatalogueRefusedError, load, load_texts
@@ -23,12 +24,19 @@ def in_force_now(state: State, config: CloudConfig, make: Callable[[Catalogue, i
 
     Raises `CloudConfigError` when there is neither.
     """
+    made, _ = _in_force(state, config, make)
+    return made
+
+
+def _in_force(
+    state: State, config: CloudConfig, make: Callable[[Catalogue, int], _T]
+) -> tuple[_T, versions.Version | None]:
     for number in range(versions.newest_number(state, config.centre), 0, -1):
         version = versions.read(state, config.centre, number)
         catalogue = None if version is None else _read(version)
         if catalogue is not None:
-            return make(catalogue, number)
-    return make(first_catalogue(config), 0)
+            return make(catalogue, number), version
+    return make(first_catalogue(config), 0), None
 
 
 def first_catalogue(config: CloudConfig) -> Catalogue:
@@ -67,14 +75,41 @@ class InForce(Generic[_T]):
         state: State,
         config: CloudConfig,
         make: Callable[[Catalogue, int], _T],
+        *,
+        kept: KeptVersion | None = None,
     ) -> None:
-        """Load what is in force, and watch for what comes after it."""
-        self._state, self._make, self._centre = state, make, config.centre
+        """Load what is in force, and watch for what comes after it.
+
+        With `kept` each version in force is kept there, and while the database is away the one
+        that was kept last counts. Raises `StateUnavailableError` when there is none.
+        """
+        self._state, self._make, self._centre, self._kept = state, make, config.centre, kept
         self._stop = threading.Event()
-        self._tried = versions.newest_number(state, config.centre)
-        self._current = in_force_now(state, config, make)
+        try:
+            self._tried = versions.newest_number(state, config.centre)
+            self._current, version = _in_force(state, config, make)
+        except StateUnavailableError as error:
+            found = self._from_kept(error)
+            if found is None:
+                raise
+            # whatever the database has is news when it is back
+            self._tried, self._current = 0, found
+        else:
+            self._keep(version)
         self._thread = threading.Thread(target=self._watch, name="catalogue", daemon=True)
         self._thread.start()
+
+    def _from_kept(self, why: StateUnavailableError) -> _T | None:
+        version = None if self._kept is None else self._kept.read()
+        catalogue = None if version is None else _read(version)
+        if version is None or catalogue is None:
+            return None
+        log.warning("%s; going on with the catalogue kept, version %d", why, version.number)
+        return self._make(catalogue, version.number)
+
+    def _keep(self, version: versions.Version | None) -> None:
+        if self._kept is not None and version is not None:
+            self._kept.write(version)
 
     def current(self) -> _T:
         """What is in force now."""
@@ -97,6 +132,7 @@ class InForce(Generic[_T]):
         catalogue = _read(version)
         if catalogue is not None:
             self._current = self._make(catalogue, version.number)
+            self._keep(version)
             log.info("catalogue version %d is in force", version.number)
 
     def close(self) -> None:

@@ -151,9 +151,9 @@ def _anchored(config: CloudConfig, base: Path) -> CloudConfig:
     )
 
 
-def state_of(config: CloudConfig, *, wait_s: float = 30.0) -> State:
-    """The database, waited for while it comes up."""
-    return open_state(config.state, wait_s=wait_s)
+def state_of(config: CloudConfig, *, wait_s: float = 30.0, away: bool = False) -> State:
+    """The database, waited for while it comes up; with `away` it may come later."""
+    return open_state(config.state, wait_s=wait_s, away=away)
 
 
 def series_of(config: CloudConfig) -> TimeSeries:

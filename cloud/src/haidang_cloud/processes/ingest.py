@@ -11,6 +11,7 @@ from haidang_cloud.lake.archive import folder_of
 from haidang_cloud.processes import running
 from haidang_cloud.processes.catalogue import InForce
 from haidang_cloud.processes.config import broker_of, load_config, series_of, state_of
+from haidang_cloud.processes.kept import KeptVersion
 from haidang_protocols.wire.names import check_name
 
 DAY_NS = 86_400 * 10**9
@@ -23,9 +24,10 @@ def run(config_path: Path, *, worker: str, verbose: bool = False) -> int:
     running.log_to_stderr(verbose=verbose)
     config = load_config(config_path)
     check_name(worker, what="worker")
-    state = state_of(config)
+    kept = KeptVersion(config)
+    state = state_of(config, away=kept.read() is not None)
     series = series_of(config)
-    in_force = InForce(state, config, Directory)
+    in_force = InForce(state, config, Directory, kept=kept)
     archive = Archive(folder_of(Path(config.lake), config.centre), worker=worker)
     stores = Stores(
         centre=config.centre,

@@ -1,6 +1,7 @@
 """Opens the database, brings its schema up to date, and gives transactions."""
 
 import importlib.resources
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,14 +26,16 @@ class State:
     """A database; `write` and `read` give connections, errors of absence are one kind."""
 
     def __init__(self, engine: sa.Engine) -> None:
-        """Wrap an engine whose schema is up to date."""
+        """Wrap an engine; its schema is brought up to date before it is first used."""
         self.engine = engine
         self.postgres = engine.dialect.name == "postgresql"
+        self._upgraded = False
+        self._upgrading = threading.Lock()
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """One transaction: all of it or nothing."""
-        with translated(), self.engine.begin() as connection:
+        with translated(), self._ready().begin() as connection:
             yield connection
 
     @contextmanager
@@ -40,7 +43,7 @@ class State:
         """A connection that locks nobody out: each statement sees what is committed."""
         with (
             translated(),
-            self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
+            self._ready().connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
         ):
             yield connection
 
@@ -51,6 +54,19 @@ class State:
     def close(self) -> None:
         """Let all connections go."""
         self.engine.dispose()
+
+    def upgrade(self) -> None:
+        """Bring the schema to this version; raises `StateUnavailableError` while it cannot be."""
+        with translated():
+            self._ready()
+
+    def _ready(self) -> sa.Engine:
+        if not self._upgraded:
+            with self._upgrading:
+                if not self._upgraded:
+                    _upgrade(self.engine, postgres=self.postgres)
+                    self._upgraded = True
+        return self.engine
 
 
 @contextmanager
@@ -71,11 +87,11 @@ def _short(error: Exception) -> str:
     return str(origin).strip().splitlines()[0] if str(origin).strip() else type(origin).__name__
 
 
-def open_state(url: str, *, wait_s: float = 0.0) -> State:
+def open_state(url: str, *, wait_s: float = 0.0, away: bool = False) -> State:
     """Open `sqlite:///file` or `postgresql+psycopg://…` and bring its schema up to date.
 
     Raises `CloudConfigError` for an address that is none, `StateUnavailableError` when the server
-    does not answer within `wait_s`.
+    does not answer within `wait_s`; not so with `away`: then the first use that reaches it does.
     """
     try:
         parsed = make_url(url)
@@ -100,8 +116,10 @@ def open_state(url: str, *, wait_s: float = 0.0) -> State:
     deadline = time.monotonic() + wait_s
     while True:
         try:
-            upgrade(state)
+            state.upgrade()
         except StateUnavailableError:
+            if away:
+                return state
             if time.monotonic() >= deadline:
                 raise
             time.sleep(0.5)
@@ -136,13 +154,13 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     return engine
 
 
-def upgrade(state: State) -> None:
-    """Bring the schema to this version; two processes at once do it one after the other."""
+def _upgrade(engine: sa.Engine, *, postgres: bool) -> None:
+    """Two processes at once do it one after the other."""
     folder = importlib.resources.files("haidang_cloud.state") / "migrations"
     config = Config()
     config.set_main_option("script_location", str(folder))
-    with state.write() as connection:
-        if state.postgres:
+    with engine.begin() as connection:
+        if postgres:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
