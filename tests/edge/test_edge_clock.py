@@ -4,9 +4,20 @@ from pathlib import Path
 
 import pytest
 
+from haidang_edge.agent.config import BrokerPart, NodeConfig, SpoolPart
+from haidang_edge.agent.supervisor import spool_of
 from haidang_edge.spool import ClockFixes, NodeClock, SystemFiles
 from haidang_protocols.wire.messages import ClockState
-from haidang_protocols.wire.records import Event, Phase, RuleKind, decode_record, encode_record
+from haidang_protocols.wire.records import (
+    Event,
+    Gap,
+    Phase,
+    RecordClass,
+    RuleKind,
+    decode_record,
+    encode_record,
+)
+from haidang_protocols.wire.seqset import SeqSet
 
 SECOND = 10**9
 NOW = 1_760_000_000 * SECOND
@@ -134,3 +145,27 @@ def test_a_full_disk_holds_up_no_record_and_the_decision_is_remembered_later(
     later = ClockState(boot="0123abcd", mono=30 * SECOND, wall=NOW + 99 * SECOND, synced=True)
     assert fixes.render(1, raw, later, alarm=False) == sent
     assert ClockFixes(tmp_path).render(1, raw, later, alarm=False) == sent
+
+
+def test_a_gap_bears_the_node_s_time_and_not_that_of_a_clock_of_1970(known: Path) -> None:
+    config = NodeConfig(
+        centre="c",
+        site="s",
+        node="n",
+        catalogue="c.yaml",
+        models="models",
+        spool=SpoolPart(folder=str(known / "spool")),
+        broker=BrokerPart(host="127.0.0.1", plain=True),
+    )
+    spool = spool_of(config, NodeClock(known, source=SetTime(wall=100 * SECOND)))
+    lost = spool.append(RecordClass.EVENT, b"{}")
+    spool.wait(lost)
+    spool.give_up(SeqSet([(lost, lost)]), RecordClass.EVENT, reason="refused")
+    spool.wait(lost + 1)
+    (entry,) = spool.read(RecordClass.GAP)
+    gap = decode_record(entry.payload)
+    assert isinstance(gap, Gap)
+    assert gap.t >= NOW
+    assert entry.appended_ns >= NOW
+    assert spool.oldest_ns() == entry.appended_ns
+    spool.close()

@@ -63,7 +63,7 @@ class Supervisor:
         self._lock_fd = _alone(folder)
         self._declarations = Declarations(config, self._inspect)
         self._clock = NodeClock(folder, source=time_source, trust_wall=config.trust_wall)
-        self._spool = Spool(config.spool_settings())
+        self._spool = spool_of(config, self._clock)
         self._recorder = Recorder(self._spool, self._clock, node=config.node, folder=folder)
         self._crew = Crew(
             self._context,
@@ -213,6 +213,11 @@ class Supervisor:
             child.kill()
             child.join()
             child.close()
+
+
+def spool_of(config: NodeConfig, clock: NodeClock) -> Spool:
+    """The node's spool; gaps have no frame to be timed by, so they take the node's own time."""
+    return Spool(config.spool_settings(), wall_ns=lambda: clock.state().wall)
 
 
 def _alone(folder: Path) -> int:

@@ -1,6 +1,5 @@
 """What the node says of itself: birth, heartbeat, status; and whom an alarm is told to."""
 
-import time
 from importlib.metadata import version
 
 import msgspec
@@ -47,7 +46,7 @@ class Telling:
             inference_p95_ms=max((e.beat.p95_ms for e in self._crew.engines), default=0.0),
             spool_depth=self._spool.depth(),
             spool_bytes=self._spool.bytes_used(),
-            oldest_unsent_s=max(0.0, (time.time_ns() - oldest_ns) / 1e9) if oldest_ns else 0.0,
+            oldest_unsent_s=max(0.0, (now.wall - oldest_ns) / 1e9) if oldest_ns else 0.0,
             dropped=self._spool.dropped(),
             temperature_c=board.temperature_c(),
             throttled=board.throttled(),
