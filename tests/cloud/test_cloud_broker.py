@@ -141,3 +141,18 @@ def test_many_are_acknowledged_at_once_but_none_of_a_connection_that_is_gone(han
     ear.connection.ack_all([(generation, packet) for generation, packet, _, _ in ear.heard])
     assert hand.line.recv(100) == b"\x40\x02\x00\x07\x40\x02\x00\x08"
     ear.connection.close()
+
+
+def test_a_lost_line_is_told_and_our_own_leaving_is_not(
+    hand: Hand, caplog: pytest.LogCaptureFixture
+) -> None:
+    ear = Ear(hand)
+    ear.until_up(hand, 1)
+    hand.line.close()
+    ear.until_up(hand, 2)
+    assert len(caplog.records) == 1
+    assert caplog.records[0].message.startswith("broker: ")
+    caplog.clear()
+    ear.connection.close()
+    assert hand.line.recv(100) == b"\xe0\x00", "it says goodbye"
+    assert not caplog.records

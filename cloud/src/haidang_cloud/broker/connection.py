@@ -273,7 +273,8 @@ class Connection:
         return self._client.publish(topic, payload, qos=1, retain=retain).mid
 
     def close(self) -> None:
-        """Leave the broker."""
+        """Leave the broker; what still comes is not taken, and the end is no trouble to tell of."""
+        self.up = False
         self._client.disconnect()
         for _ in range(20):
             if self._client.socket() is None:
