@@ -289,6 +289,14 @@ def test_a_relative_file_begins_at_the_folder_and_an_absolute_one_does_not() -> 
     assert not Address.parse("gate.mp4").live
 
 
+def test_a_camera_on_a_cable_is_live_and_says_when_it_is_not_there() -> None:
+    address = Address.parse("/dev/video63")
+    assert address.live
+    assert address.device
+    with pytest.raises(SourceRefusedError, match="/dev/video63: there is no such file"):
+        open_source(address, width=64, height=48)
+
+
 # --- pacing ------------------------------------------------------------------------------------
 
 GAPS = st.lists(st.floats(0.001, 0.5), min_size=1, max_size=300)

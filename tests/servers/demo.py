@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,19 @@ def lives(pid: int) -> bool:
 class Demo:
     """`haidang demo` in a folder that is kept."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(
+        self, folder: Path, *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> None:
         """Start it; it is ready after `await_ready`."""
         self.folder, self.log = folder / "demo", folder / "demo.log"
         command = [HAIDANG, "demo", "--lang", "en", "--port", "0", "--keep", str(self.folder)]
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen([*command, *arguments], stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                [*command, *arguments],
+                stdout=log,
+                stderr=log,
+                env=os.environ | (environment or {}),
+            )
 
     @property
     def said(self) -> str:

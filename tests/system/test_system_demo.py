@@ -7,11 +7,13 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fakes.grafana import Grafana
 from haidang_edge.detect import recipes
 from servers import start
 from servers.demo import HAIDANG, Demo, lives
@@ -30,8 +32,8 @@ def new_demo(tmp_path: Path, mosquitto_program: Path) -> Iterator[NewDemo]:
     """Starts demos; what is left of them ends with the test."""
     made: list[Demo] = []
 
-    def make(*arguments: str) -> Demo:
-        made.append(Demo(tmp_path, *arguments))
+    def make(*arguments: str, environment: Mapping[str, str] | None = None) -> Demo:
+        made.append(Demo(tmp_path, *arguments, environment=environment))
         return made[-1]
 
     yield make
@@ -162,7 +164,7 @@ def test_ctrl_c_during_the_set_up_leaves_nothing(new_demo: NewDemo) -> None:
 
 def refused(*arguments: str) -> str:
     done = subprocess.run(
-        [HAIDANG, "demo", *arguments], capture_output=True, text=True, timeout=60, check=False
+        [HAIDANG, "demo", *arguments], capture_output=True, text=True, timeout=200, check=False
     )
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -185,5 +187,49 @@ def test_what_cannot_be_asked_for_is_a_plain_sentence(tmp_path: Path) -> None:
     assert "--camera needs --model" in refused("--port", "0", "--camera", "street:market")
     assert "--model needs --camera" in refused("--port", "0", "--lang", "en", "--model", "x")
     assert "allowed are 0 (any) to 65535" in refused("--port", "70000")
-    gone = refused("--port", "0", "--lang", "en", "--camera", "a.mp4", "--model", "/no/such.tflite")
-    assert "/no/such.tflite" in gone
+    english = ("--port", "0", "--lang", "en")
+    assert "a.mp4: there is no such file" in refused(*english, "--camera", "a.mp4", "--model", "x")
+    model = refused(*english, "--camera", "street:market", "--model", "/no/such.tflite")
+    assert "/no/such.tflite: No such file" in model
+
+
+def test_a_camera_that_no_node_can_read_is_a_plain_sentence(data_dir: Path) -> None:
+    model = data_dir / "models" / "ssd_mobilenet_v1_coco_quant.tflite"
+    asked = ("--camera", "ftp://camera/1", "--model", str(model))
+    assert "ftp:// is not known; allowed: rtsp://" in refused("--port", "0", *asked)
+
+
+@pytest.mark.influx
+@pytest.mark.postgres
+def test_real_servers_take_the_place_of_the_embedded_ones(
+    new_demo: NewDemo, real: dict[str, Any]
+) -> None:
+    """PostgreSQL and InfluxDB themselves, and Grafana's boundary."""
+    grafana = Grafana()
+    log_in = {"GRAFANA_USER": "admin", "GRAFANA_PASSWORD": "admin-secret"}
+    influx = real["timeseries"]
+    try:
+        demo = new_demo(
+            *("--postgres", real["state"], "--grafana", grafana.url),
+            *("--influxdb", influx["url"], "--influxdb-org", influx["org"]),
+            *("--influxdb-token-file", influx["token_file"]),
+            environment=log_in,
+        )
+        demo.await_ready()
+        assert "Drawing boards in Grafana" in demo.said
+        assert any(verb == "POST" and "dashboards" in path for verb, path in grafana.writes())
+        demo.await_said(r"The first alarm: .*", timeout_s=120)
+        demo.press("database", for_s=4)
+        demo.await_over()
+        account = demo.await_account(waiting=0, lost=0, doubled=0)
+        assert account["stored"] == account["spooled"] > 0
+        assert not (demo.folder / "state.sqlite").exists()
+        ends_whole(demo, signal.SIGINT)
+    finally:
+        grafana.close()
+
+
+def test_servers_that_do_not_go_together_are_a_plain_sentence() -> None:
+    english = ("--port", "0", "--lang", "en")
+    assert "needs --influxdb-token-file" in refused(*english, "--influxdb", "http://127.0.0.1:1")
+    assert "--grafana needs --influxdb" in refused(*english, "--grafana", "http://127.0.0.1:1")

@@ -17,10 +17,22 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "--port", type=int, default=8080, help="the console's port; 0 for any (default: 8080)"
     )
     parser.add_argument("--lang", choices=("vi", "en"), default="vi", help="language (vi)")
+    parser.add_argument("--postgres", metavar="URL", default="", help="a real PostgreSQL")
+    parser.add_argument("--influxdb", metavar="URL", default="", help="a real InfluxDB 2")
+    parser.add_argument("--influxdb-org", metavar="NAME", default="haidang", help="(haidang)")
+    parser.add_argument(
+        "--influxdb-token-file", type=Path, metavar="FILE", help="holds an administrator's token"
+    )
+    parser.add_argument(
+        "--grafana",
+        metavar="URL",
+        default="",
+        help="a real Grafana; GRAFANA_USER and GRAFANA_PASSWORD log in",
+    )
     parser.add_argument(
         "--camera",
         metavar="ADDRESS",
-        help="your own camera instead of the drawn ones: rtsp://…, a video file, street:…",
+        help="your own camera instead of the drawn ones: rtsp://…, /dev/video0, a video file",
     )
     parser.add_argument(
         "--model", metavar="FILE", help="with --camera: the model's file, or a shipped one's name"
@@ -28,7 +40,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from haidang_cloud.demo import DemoOptions, run  # `--help` stays quick
+    from haidang_cloud.demo import DemoOptions, Servers, run  # `--help` stays quick
 
     if not 0 <= arguments.port <= PORT_MAX:
         raise UserError(f"--port {arguments.port}: allowed are 0 (any) to {PORT_MAX}")
@@ -39,6 +51,13 @@ def _run(arguments: argparse.Namespace) -> int:
             keep=arguments.keep,
             port=arguments.port,
             language=arguments.lang,
+            servers=Servers(
+                postgres=arguments.postgres,
+                influxdb=arguments.influxdb,
+                influxdb_org=arguments.influxdb_org,
+                influxdb_token=arguments.influxdb_token_file,
+                grafana=arguments.grafana,
+            ),
             camera=arguments.camera,
             model=arguments.model,
         )
@@ -52,5 +71,6 @@ DEMO = Command(
     examples="  haidang demo\n"
     "  haidang demo --lang en --port 8090 --keep ~/haidang-demo\n"
     "  haidang demo --camera rtsp://user:secret@192.168.1.64/s1 --model yolox_nano_float.tflite\n"
+    "  haidang demo --postgres postgresql://haidang@db/haidang\n"
     "  haidang demo --camera clip.mp4 --model ssd_mobilenet_v1_coco_quant.tflite",
 )

@@ -6,5 +6,6 @@ package: node and fleet are used by the `haidang` command.
 """
 
 from haidang_cloud.demo.run import DemoOptions, run
+from haidang_cloud.demo.servers import Servers
 
-__all__ = ["DemoOptions", "run"]
+__all__ = ["DemoOptions", "Servers", "run"]

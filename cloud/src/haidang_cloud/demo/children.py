@@ -18,6 +18,7 @@ from pathlib import Path
 LEASH = Path(__file__).with_name("leash.py")
 RESTART_S = 1.0
 STOP_S = 12.0
+LAST_WORDS = 1000
 
 
 @dataclass(slots=True)
@@ -91,12 +92,13 @@ class Child:
         return True
 
     def last_words(self) -> str:
-        """The end of its log, in one line."""
+        """The end of its log: all of a sentence that it refused something with."""
         try:
-            lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            text = self.log.read_text(encoding="utf-8", errors="replace").strip()
         except OSError:
             return ""
-        return lines[-1][-300:] if lines else ""
+        _, said, sentence = f"\n{text}".rpartition("\nhaidang: ")
+        return (sentence if said else text.rpartition("\n")[2])[-LAST_WORDS:]
 
 
 class Crew:
@@ -106,6 +108,11 @@ class Crew:
         """Logs go to a folder; `on_restart` is told who died, and how."""
         self._logs, self._on_restart = logs, on_restart
         self._children: dict[str, Child] = {}
+
+    @property
+    def children(self) -> tuple[Child, ...]:
+        """Who is meant to run."""
+        return tuple(self._children.values())
 
     def start(
         self, name: str, *command: str, on_line: Callable[[str], None] | None = None

@@ -1,7 +1,5 @@
 """What can be broken in the demo: each fault has a name, a beginning, and an end of its own."""
 
-import contextlib
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -17,6 +15,8 @@ from haidang_cloud.broker.connection import secure
 from haidang_cloud.demo.children import Crew
 from haidang_cloud.demo.cord import Cord
 from haidang_cloud.demo.home import CENTRE, NODE, SITE, Home
+from haidang_cloud.demo.locked import Locked
+from haidang_cloud.demo.watch import Watch
 from haidang_cloud.demo.words import Words
 from haidang_cloud.errors import RefusedError
 from haidang_protocols.wire.topics import NodeLeaf, node_topic
@@ -108,33 +108,10 @@ class Faults:
             self._on.pop(name, None)
 
 
-class _Locked:
-    """SQLite files that nobody else can write to."""
-
-    def __init__(self, *paths: Path) -> None:
-        self._paths = paths
-        self._held: list[sqlite3.Connection] = []
-
-    def lock(self) -> None:
-        for path in self._paths:
-            held = sqlite3.connect(
-                path, timeout=SEND_S, isolation_level=None, check_same_thread=False
-            )
-            self._held.append(held)
-            held.execute("BEGIN EXCLUSIVE")
-
-    def free(self) -> None:
-        held, self._held = self._held, []
-        for connection in held:
-            with contextlib.suppress(sqlite3.Error):
-                connection.rollback()
-            connection.close()
-
-
-def faults_of(home: Home, crew: Crew, cord: Cord, *, camera: str) -> dict[str, Fault]:
+def faults_of(home: Home, crew: Crew, cord: Cord, watch: Watch, *, camera: str) -> dict[str, Fault]:
     """All that this demo can break; `camera` is the one that freezes."""
     hold = home.node_catalogue / f"{camera}.hold"
-    locked = _Locked(home.state, home.series)
+    locked = Locked(watch.config)
     return {
         "link": Fault(begin=lambda _: cord.cut(), end=cord.mend, for_s=15.0),
         "broker": Fault(begin=lambda for_s: crew.kill("broker", down_s=for_s), for_s=DOWN_S),

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from haidang_cloud.demo.servers import DATA_SOURCES, Servers
 from haidang_cloud.demo.words import Words
 from haidang_protocols.errors import UserError
 
@@ -69,20 +70,20 @@ class Home:
         self.node_file, self.tls = self.node / "node.yaml", self.node / "tls"
         self.node_catalogue = self.node / "catalogue"
         self.unset_clock = self.node / "clock.unset"
-        self.state, self.series = folder / "state.sqlite", folder / "series.sqlite"
+        self.data_sources = folder / DATA_SOURCES
         self.broker_conf = folder / "broker" / "mosquitto.conf"
         self.desk_file = folder / "desk.json"
         self.again = (folder / MARK).exists()
 
-    def write_configs(self, ports: Ports, *, language: str, haidang: str, console: bool) -> None:
-        """The centre's and the fleet's configuration, for these ports."""
+    def write_configs(
+        self, ports: Ports, servers: Servers, *, language: str, haidang: str, console: bool
+    ) -> None:
+        """The centre's and the fleet's configuration, for these ports and servers."""
         for folder in (self.logs, self.node_catalogue, self.models):
             folder.mkdir(parents=True, exist_ok=True)
         _write(self.fleet_file, _fleet(ports))
-        _write(
-            self.centre_file,
-            _centre(ports, self.roles_command(haidang), language=language, console=console),
-        )
+        centre = _centre(ports, self.roles_command(haidang), language=language, console=console)
+        _write(self.centre_file, centre | servers.config())
 
     def roles_command(self, haidang: str) -> list[str]:
         """What brings the broker's rights to a catalogue."""
@@ -199,8 +200,6 @@ def _fleet(ports: Ports) -> dict[str, Any]:
 def _centre(ports: Ports, roles: list[str], *, language: str, console: bool) -> dict[str, Any]:
     config: dict[str, Any] = {
         "centre": CENTRE,
-        "state": "sqlite:///state.sqlite",
-        "timeseries": {"kind": "sqlite", "path": "series.sqlite"},
         "lake": "lake",
         "blobs": "blobs",
         "audit_head": "audit.head",
@@ -226,5 +225,6 @@ def _centre(ports: Ports, roles: list[str], *, language: str, console: bool) -> 
 def _write(path: Path, content: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.new")
+    fresh.touch(mode=0o600)  # an address may hold a password
     fresh.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
     fresh.rename(path)

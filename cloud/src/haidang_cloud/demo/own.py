@@ -34,6 +34,8 @@ class Model:
 
 def shows_own(home: Home, progress: Progress, *, camera: str, model: str) -> Shows:
     """Put the model on the node and write a catalogue for the camera; raises `UserError`."""
+    if _is_file(camera) and not Path(camera).expanduser().exists():
+        raise UserError(progress.words("camera_gone", camera=camera))
     with progress.step("step_model", model=Path(model).name):
         known = _install(home, progress, model)
     texts = shipped_catalogue()
@@ -105,13 +107,17 @@ def source_of(camera: str) -> str:
 
     A password in the address is handed to the node by its environment instead.
     """
-    if "://" not in camera:
-        return camera if camera.startswith("street:") else str(Path(camera).expanduser().resolve())
+    if _is_file(camera):
+        return str(Path(camera).expanduser().resolve())
     password = urlsplit(camera).password
     if not password:
         return camera
     os.environ[PASSWORD] = unquote(password)
     return camera.replace(f":{password}@", f":${{{PASSWORD}}}@", 1)
+
+
+def _is_file(camera: str) -> bool:
+    return "://" not in camera and not camera.startswith("street:")
 
 
 def _dump(content: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Finds what the demo starts: our own command, and the broker."""
 
 import os
+import platform
 import shutil
 import sys
 from pathlib import Path
@@ -8,8 +9,8 @@ from pathlib import Path
 from haidang_cloud.demo.words import Words
 from haidang_protocols.errors import UserError
 
-_BESIDES = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
-"""Where a broker lives that an ordinary user's PATH does not name."""
+_BESIDES = ("/usr/sbin", "/usr/local/sbin", "~/.local/bin")
+"""Where a broker lives that an ordinary user's PATH may not name; `make demo` uses the last."""
 
 
 def haidang() -> str:
@@ -21,10 +22,13 @@ def haidang() -> str:
     return found
 
 
-def mosquitto(words: Words) -> str:
+def mosquitto(words: Words, *, folders: tuple[str, ...] | None = None) -> str:
     """The broker's program; raises `UserError` saying how to get it."""
-    path = os.pathsep.join([os.environ.get("PATH", ""), *_BESIDES])
-    found = shutil.which("mosquitto", path=path)
+    if platform.system() != "Linux":
+        raise UserError(words("no_linux", system=platform.system()))
+    if folders is None:
+        folders = (os.environ.get("PATH", ""), *map(os.path.expanduser, _BESIDES))
+    found = shutil.which("mosquitto", path=os.pathsep.join(folders))
     if found is None:
         raise UserError(words("no_broker"))
     return found

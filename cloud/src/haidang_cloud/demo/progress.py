@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from haidang_cloud.demo.children import LEASH
+from haidang_cloud.demo.children import LEASH, Child
 from haidang_cloud.demo.words import Words
 from haidang_protocols.errors import UserError
 
@@ -59,14 +59,18 @@ class Progress:
             raise UserError(self.words("failed", what=what, why=said[-1500:]))
         return done.stdout
 
-    def wait(
-        self, ready: Callable[[], bool], *, name: str, log: object, timeout_s: float = 90.0
-    ) -> None:
-        """Poll until `ready`; raises `UserError` when that takes too long."""
+    def wait(self, ready: Callable[[], bool], *children: Child, timeout_s: float = 90.0) -> None:
+        """Poll until `ready`; raises `UserError` when a child dies or it takes too long."""
         until_s = time.monotonic() + timeout_s
         while not ready():
+            for child in children:
+                if not child.alive:
+                    why = child.last_words()
+                    raise UserError(self.words("failed", what=child.name, why=why))
             if time.monotonic() > until_s:
+                names = ", ".join(child.name for child in children)
+                why = children[-1].last_words()
                 raise UserError(
-                    self.words("not_up", name=name, seconds=f"{timeout_s:.0f}", log=log)
+                    self.words("not_up", name=names, seconds=f"{timeout_s:.0f}", why=why)
                 )
             time.sleep(POLL_S)

@@ -6,7 +6,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
@@ -18,6 +18,7 @@ from haidang_cloud.demo.desk import Desk
 from haidang_cloud.demo.faults import Faults, faults_of
 from haidang_cloud.demo.home import GUEST, Home, Lodging, Ports, free_ports, shipped_catalogue
 from haidang_cloud.demo.progress import Progress
+from haidang_cloud.demo.servers import Servers
 from haidang_cloud.demo.setting_up import SettingUp, Shows
 from haidang_cloud.demo.watch import Watch
 from haidang_cloud.demo.words import Words
@@ -39,12 +40,14 @@ class DemoOptions:
     Attributes:
         keep: the folder to keep all data in; None for one that goes with the demo.
         port: the console's; 0 for any.
+        servers: real servers instead of the embedded ones.
         camera: an address or a file instead of the four drawn cameras; `model` belongs to it.
     """
 
     keep: Path | None = None
     port: int = 8080
     language: str = "vi"
+    servers: Servers = field(default_factory=Servers)
     camera: str | None = None
     model: str | None = None
 
@@ -54,12 +57,14 @@ def run(options: DemoOptions) -> int:
     words = Words(options.language)
     if options.model is not None and options.camera is None:
         raise UserError(words("camera_alone"))
+    options.servers.check(words)
+    mosquitto = programs.mosquitto(words)
     ports = free_ports(options.port, words)
     with ExitStack() as stack:
         stop = _Stop()
         lodging = Lodging(options.keep, words)
         stack.callback(lodging.close)
-        demo = _Demo(options, lodging.home, ports, Progress(words), stop)
+        demo = _Demo(options, lodging.home, ports, Progress(words), stop, mosquitto=mosquitto)
         stack.callback(demo.close)
         try:
             demo.set_up()
@@ -93,9 +98,17 @@ class _Demo:
     """The processes, the desk and what watches them."""
 
     def __init__(
-        self, options: DemoOptions, home: Home, ports: Ports, progress: Progress, stop: _Stop
+        self,
+        options: DemoOptions,
+        home: Home,
+        ports: Ports,
+        progress: Progress,
+        stop: _Stop,
+        *,
+        mosquitto: str,
     ) -> None:
         self._options, self._home, self._ports = options, home, ports
+        self._mosquitto = mosquitto
         self._progress, self._stop = progress, stop
         self._words, self._say = progress.words, progress.say
         self._crew = Crew(home.logs, on_restart=self._restarted)
@@ -112,7 +125,13 @@ class _Demo:
         self._say(self._words("title"))
         self._say(self._words("folder", folder=self._home.folder))
         setting = SettingUp(
-            self._home, self._ports, self._crew, self._progress, console=self._console
+            self._home,
+            self._ports,
+            self._crew,
+            self._progress,
+            servers=self._options.servers,
+            mosquitto=self._mosquitto,
+            console=self._console,
         )
         cord = setting.run(self._shows())
         self._open.callback(cord.close)
@@ -130,7 +149,8 @@ class _Demo:
         with self._progress.step("step_ready"):
             self._await_answers()
         camera = watch.catalogue.cameras[-1].id
-        self._faults = Faults(faults_of(self._home, self._crew, cord, camera=camera), self._words)
+        faults = faults_of(self._home, self._crew, cord, watch, camera=camera)
+        self._faults = Faults(faults, self._words)
         self._desk = self._open_desk(self._faults)
         self._open.callback(self._desk.close)
         self._stop.settle()
@@ -153,8 +173,7 @@ class _Demo:
         path = "/healthz"
         self._progress.wait(
             lambda: _answers(f"http://127.0.0.1:{port}{path}") and self._watch.born(),
-            name="console, node",
-            log=self._home.logs,
+            *self._crew.children,
         )
 
     def _open_desk(self, faults: Faults) -> Desk:
@@ -221,6 +240,8 @@ class _Demo:
         else:
             self._say(words("no_console", link=self._origin))
         self._say(words("desk", link=self._desk.link))
+        if self._options.servers.grafana:
+            self._say(words("grafana", link=self._options.servers.grafana))
         self._say("")
         self._say(words("try" if self._options.camera is None else "try_own"))
         self._say(words("stop"))

@@ -9,6 +9,7 @@ from haidang_cloud.demo.children import Crew
 from haidang_cloud.demo.cord import Cord
 from haidang_cloud.demo.home import CENTRE, NODE, Home, Ports
 from haidang_cloud.demo.progress import Progress
+from haidang_cloud.demo.servers import Servers
 
 BY = "demo"
 SERVICES = (("ingest", "w1"), ("worker", "w1"), ("console", "c1"))
@@ -27,19 +28,27 @@ class SettingUp:
     """See the module."""
 
     def __init__(
-        self, home: Home, ports: Ports, crew: Crew, progress: Progress, *, console: bool
+        self,
+        home: Home,
+        ports: Ports,
+        crew: Crew,
+        progress: Progress,
+        *,
+        servers: Servers,
+        mosquitto: str,
+        console: bool,
     ) -> None:
-        """Set up `home`; `console` says that there is one to start."""
-        self._home, self._ports, self._crew = home, ports, crew
+        """Set up `home`; `mosquitto` is the program, `console` says that there is one to start."""
+        self._home, self._ports, self._crew, self._servers = home, ports, crew, servers
         self._progress, self._console = progress, console
-        self._haidang = programs.haidang()
-        self._mosquitto = programs.mosquitto(progress.words)
+        self._haidang, self._mosquitto = programs.haidang(), mosquitto
 
     def run(self, shows: Shows) -> Cord:
         """All of it, the second time only what is not there yet; returns the node's link."""
         home, step = self._home, self._progress.step
         home.write_configs(
             self._ports,
+            self._servers,
             language=self._progress.words.language,
             haidang=self._haidang,
             console=self._console,
@@ -60,6 +69,9 @@ class SettingUp:
                 self._enrol()
             with step("step_catalogue", cameras=shows.cameras):
                 self._publish(shows.texts)
+            if self._servers.grafana:
+                with step("step_boards"):
+                    self._boards()
         cord = Cord(self._ports.broker)
         home.lead_node_to(cord.port)
         home.mark()
@@ -96,9 +108,7 @@ class SettingUp:
 
     def _broker(self) -> None:
         child = self._crew.start("broker", self._mosquitto, "-c", str(self._home.broker_conf))
-        self._progress.wait(
-            lambda: listens(self._ports.broker), name="mosquitto", log=child.log, timeout_s=30
-        )
+        self._progress.wait(lambda: listens(self._ports.broker), child, timeout_s=30)
 
     def _enrol(self) -> None:
         """The node asks for its certificate as any node does: with a token, over HTTPS."""
@@ -108,7 +118,7 @@ class SettingUp:
             "enrolment", self._haidang, "fleet", "serve", "--config", str(home.fleet_file)
         )
         token = self._fleet("token", NODE, "--catalogue", str(home.catalogue))
-        self._progress.wait(lambda: listens(port), name="haidang fleet serve", log=service.log)
+        self._progress.wait(lambda: listens(port), service)
         url = f"https://localhost:{port}"
         tls, node = str(home.tls), str(home.node_file)
         words = ("node", "enrol", "--url", url, "--token", "-", "--dir", tls, "--write", node)
@@ -120,6 +130,11 @@ class SettingUp:
         config = ("--config", str(self._home.centre_file))
         self._run(*words, *config, "--by", BY, "--why", "demo")
         self._home.give_catalogue(texts)
+
+    def _boards(self) -> None:
+        language = self._progress.words.language
+        where = ("--grafana", self._servers.grafana, "--datasources", str(self._home.data_sources))
+        self._run("boards", "apply", str(self._home.catalogue), *where, "--language", language)
 
 
 def listens(port: int) -> bool:

@@ -37,7 +37,7 @@ class Watch:
 
     def __init__(self, home: Home) -> None:
         """Open the stores, which are set up."""
-        config = load_config(home.centre_file)
+        self.config = config = load_config(home.centre_file)
         self._home = home
         self._state, self._series = state_of(config), series_of(config)
         self._version = 0

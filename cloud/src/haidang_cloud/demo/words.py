@@ -35,9 +35,13 @@ _VI = {
     "ended": "Đã dừng; không còn tiến trình nào.",
     "kept": "Dữ liệu còn ở {folder}; chạy lại: haidang demo --keep {folder}",
     "restarted": "{name} đã dừng ({why}); khởi động lại",
+    "no_linux": (
+        "bản chạy thử cần Linux (máy này: {system}); hãy dùng máy ảo Linux, hoặc WSL 2 trên Windows"
+    ),
     "no_broker": (
-        "chưa có mosquitto: cài bằng `sudo apt install mosquitto` "
-        "(hoặc `brew install mosquitto`), rồi chạy lại"
+        "thiếu broker mosquitto; hãy cài rồi chạy lại: `sudo apt install mosquitto` (Debian, "
+        "Ubuntu) hoặc `sudo dnf install mosquitto` (Fedora). Không được phép cài: `make demo` "
+        "trong thư mục Haidang tải gói của Debian hoặc Ubuntu về ~/.local cho riêng bạn"
     ),
     "port_taken": "cổng {port} trên 127.0.0.1 đang được dùng; chọn cổng khác bằng --port",
     "keep_busy": "--keep {folder}: một bản chạy thử khác đang dùng thư mục này",
@@ -47,8 +51,14 @@ _VI = {
     ),
     "keep_bad": "--keep {folder}: không tạo được: {why}",
     "failed": "{what} không xong: {why}",
-    "not_up": "{name} không trả lời sau {seconds} s; xem {log}",
+    "not_up": "{name} không trả lời sau {seconds} s: {why}",
     "model_unknown": "--model {model}: không có tệp nào tên như vậy và cũng không có sẵn",
+    "step_boards": "Dựng bảng trong Grafana",
+    "grafana": "Grafana: {link}",
+    "influxdb_token": "--influxdb cần --influxdb-token-file: tệp chứa token quản trị",
+    "grafana_alone": "--grafana cần --influxdb: Grafana không đọc được tệp SQLite",
+    "grafana_login": "--grafana cần biến môi trường: {names}",
+    "camera_gone": "--camera {camera}: không có tệp nào như vậy",
     "camera_alone": "--model cần --camera: bốn camera vẽ sẵn dùng mô hình của chúng",
     "place_own": "Nơi của tôi",
     "camera_own": "Camera của tôi",
@@ -98,9 +108,14 @@ _EN = {
     "ended": "Ended; no process is left.",
     "kept": "The data stay in {folder}; again: haidang demo --keep {folder}",
     "restarted": "{name} ended ({why}); it starts again",
+    "no_linux": (
+        "the demo needs Linux (this is {system}): take a virtual machine, or WSL 2 on Windows"
+    ),
     "no_broker": (
-        "mosquitto is not here: install it by `sudo apt install mosquitto` "
-        "(or `brew install mosquitto`), then try again"
+        "the broker mosquitto is missing; install it and try again: `sudo apt install mosquitto` "
+        "(Debian, Ubuntu) or `sudo dnf install mosquitto` (Fedora). Where you may not install: "
+        "`make demo` in Haidang's folder unpacks Debian's or Ubuntu's package into ~/.local for "
+        "you alone"
     ),
     "port_taken": "port {port} on 127.0.0.1 is in use; choose another with --port",
     "keep_busy": "--keep {folder}: another demo is at work in it",
@@ -110,8 +125,14 @@ _EN = {
     ),
     "keep_bad": "--keep {folder}: cannot be made: {why}",
     "failed": "{what} failed: {why}",
-    "not_up": "{name} does not answer after {seconds} s; see {log}",
+    "not_up": "{name} does not answer after {seconds} s: {why}",
     "model_unknown": "--model {model}: there is no such file, and none of that name is shipped",
+    "step_boards": "Drawing boards in Grafana",
+    "grafana": "Grafana: {link}",
+    "influxdb_token": "--influxdb needs --influxdb-token-file: it holds an administrator's token",
+    "grafana_alone": "--grafana needs --influxdb: Grafana cannot read a SQLite file",
+    "grafana_login": "--grafana needs these environment variables: {names}",
+    "camera_gone": "--camera {camera}: there is no such file",
     "camera_alone": "--model needs --camera: the four drawn cameras use a model of their own",
     "place_own": "My place",
     "camera_own": "My camera",

@@ -14,6 +14,9 @@ from haidang_edge.capture.drawn import SCHEME as STREET_SCHEME
 from haidang_edge.capture.drawn import StreetAddress, read_street
 from haidang_edge.capture.errors import SourceAddressError
 
+DEVICES = "/dev/video"
+"""What a camera on a cable is called: Video4Linux."""
+
 LIVE_SCHEMES = ("rtsp", "rtsps")
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -28,12 +31,14 @@ class Address:
         url: what the opener gets; never printed.
         shown: the same without user, password and query: for messages, logs and heartbeats.
         live: a stream that goes on by itself; False for a file.
+        device: a camera on a cable, which is live.
         street: what is drawn, where nothing is filmed.
     """
 
     url: str = field(repr=False)
     shown: str
     live: bool
+    device: bool = False
     street: StreetAddress | None = None
 
     @classmethod
@@ -59,7 +64,8 @@ class Address:
         if found is None or found.group(1) == "file":
             path = Path(_filled(source.removeprefix("file://"), source, values, raw=True))
             path = path if folder is None else folder / path
-            return cls(url=str(path), shown=str(path), live=False)
+            device = str(path).startswith(DEVICES)
+            return cls(url=str(path), shown=str(path), live=device, device=device)
         scheme = found.group(1).lower()
         if scheme not in LIVE_SCHEMES:
             raise SourceAddressError(

@@ -112,7 +112,8 @@ def _open(address: Address, settings: CaptureSettings) -> tuple[InputContainer, 
     try:
         container = av.open(
             address.url if address.live else f"file:{address.url}",
-            options=_options(settings) if address.live else {},
+            format="v4l2" if address.device else None,
+            options=_options(settings) if address.live and not address.device else {},
             timeout=(settings.open_timeout_s, settings.stall_s) if address.live else None,
         )
     except av.FFmpegError as error:
