@@ -5,8 +5,7 @@
 
 It renders its scenes itself (`haidang_edge.street`), trains a depthwise net on the processor,
 writes a full-int8 TensorFlow Lite file with the four outputs of the SSD post-process, and measures
-AP50 on 300 scenes that it was not trained on. Scenes are drawn from one distribution, fixed in
-`draw_scene` before the first training.
+AP50 on 300 scenes that it was not trained on (`street_scenes` draws and judges).
 """
 
 import argparse
@@ -16,72 +15,25 @@ import math
 import sys
 import time
 from collections.abc import Iterator
-from multiprocessing import get_context
 from pathlib import Path
 
-import av
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
+from street_scenes import SIZE, TEST_SEED, evaluate, render
 
-from haidang_edge.street import CLASSES, VIEWS, Light, Street, StreetSettings
+from haidang_edge.street import CLASSES
 
-SIZE = 256
 STRIDES = (8, 16, 32)
 ANCHOR_PX = (26.0, 56.0, 120.0)
 """Side of the one square anchor of each cell, by stride; the box codes are relative to it."""
 LEVEL_BELOW_PX = (44.0, 92.0)
 """Longer side of a box up to which the finer level takes it."""
 SCALES = np.array((10.0, 10.0, 5.0, 5.0), np.float32)
-VISIBLE_MIN = 0.4
-SIDE_MIN_PX = 3.0
-TEST_SEED = 1_000_000
 BATCH = 16
 CALIBRATION = 150
 """Scenes by which the quantisation's ranges are found."""
-
-
-# --- scenes -----------------------------------------------------------------------------------
-
-
-def draw_scene(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The scene of that number: picture (256, 256, 3) and boxes (n, 5) `y0 x0 y1 x1 class`."""
-    rnd = np.random.default_rng([20261125, seed])
-    settings = StreetSettings(
-        view=str(rnd.choice(sorted(VIEWS))),
-        light=Light(str(rnd.choice([light.value for light in Light]))),
-        seed=int(rnd.integers(2**31)),
-        traffic=float(rnd.uniform(0.6, 2.0)),
-        incidents=0.75,
-    )
-    street = Street(settings)
-    picture, truths = street.look(float(rnd.uniform(0, 36_000)))
-    kept = [
-        (t.box[1], t.box[0], t.box[3], t.box[2], CLASSES.index(t.cls))
-        for t in truths
-        if t.visible >= VISIBLE_MIN
-        and min(t.box[2] - t.box[0], t.box[3] - t.box[1]) * SIZE >= SIDE_MIN_PX
-    ]
-    return shrink(picture), np.asarray(kept, np.float32).reshape(-1, 5)
-
-
-def shrink(picture: np.ndarray) -> np.ndarray:
-    """To the model's size, by the scaler that a node uses."""
-    frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-    small = frame.reformat(SIZE, SIZE, format="rgb24", interpolation="FAST_BILINEAR")
-    return small.to_ndarray()
-
-
-def render(seeds: range, workers: int) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Many scenes, by several processes."""
-    pictures = np.empty((len(seeds), SIZE, SIZE, 3), np.uint8)
-    boxes: list[np.ndarray] = []
-    with get_context("fork").Pool(workers) as pool:
-        for at, (picture, found) in enumerate(pool.imap(draw_scene, seeds, chunksize=16)):
-            pictures[at] = picture
-            boxes.append(found)
-    return pictures, boxes
 
 
 # --- targets ----------------------------------------------------------------------------------
@@ -348,54 +300,6 @@ def export(net: keras.Model, pictures: np.ndarray, folder: Path) -> bytes:
         [picture[None].astype(np.float32)] for picture in pictures[:CALIBRATION]
     )
     return bytes(converter.convert())
-
-
-# --- judging ----------------------------------------------------------------------------------
-
-
-def evaluate(file: Path, pictures: np.ndarray, boxes: list[np.ndarray]) -> dict[str, float]:
-    """AP50 and mAP by pycocotools of the exported file."""
-    from ai_edge_litert.interpreter import Interpreter
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-
-    interpreter = Interpreter(str(file))
-    interpreter.allocate_tensors()
-    found: list[dict[str, object]] = []
-    signature = interpreter.get_signature_runner()
-    name = next(iter(signature.get_input_details()))
-    for index, picture in enumerate(pictures):
-        out = signature(**{name: picture[None]})
-        count = int(out["output_3"][0])
-        for box, cls, score in zip(
-            out["output_0"][0][:count], out["output_1"][0][:count], out["output_2"][0][:count],
-            strict=True,
-        ):  # fmt: skip
-            y0, x0, y1, x1 = (float(v) * SIZE for v in np.clip(box, 0, 1))
-            found.append({"image_id": index, "category_id": int(cls) + 1, "score": float(score),
-                          "bbox": [x0, y0, x1 - x0, y1 - y0]})  # fmt: skip
-    truth = COCO()
-    notes = []
-    for index, held in enumerate(boxes):
-        for y0, x0, y1, x1, cls in held.tolist():
-            box = [x0 * SIZE, y0 * SIZE, (x1 - x0) * SIZE, (y1 - y0) * SIZE]
-            notes.append({"id": len(notes) + 1, "image_id": index, "category_id": int(cls) + 1,
-                          "bbox": box, "area": box[2] * box[3], "iscrowd": 0})  # fmt: skip
-    truth.dataset = {
-        "info": {},
-        "images": [{"id": index} for index in range(len(pictures))],
-        "annotations": notes,
-        "categories": [{"id": i + 1, "name": n} for i, n in enumerate(CLASSES)],
-    }
-    truth.createIndex()
-    judged = COCOeval(truth, truth.loadRes(found), "bbox")
-    judged.evaluate()
-    judged.accumulate()
-    judged.summarize()
-    precision = judged.eval["precision"][0, :, :, 0, 2]
-    figures = {"mAP": float(judged.stats[0]), "AP50": float(judged.stats[1])}
-    figures |= {f"AP50 {n}": float(precision[:, i].mean()) for i, n in enumerate(CLASSES)}
-    return figures
 
 
 def say(text: str) -> None:
