@@ -23,6 +23,7 @@ from haidang_cloud.state import State, open_state, versions
 from haidang_cloud.state.tables import person, person_grant
 from haidang_cloud.timeseries import Influx, InfluxSettings, SqliteSeries
 from haidang_protocols.catalogue import Catalogue, CatalogueRefusedError
+from haidang_protocols.catalogue.loader import read_texts
 from haidang_protocols.command import main
 from haidang_protocols.errors import UserError
 from servers import start
@@ -204,6 +205,31 @@ def test_running_processes_swap_to_it_and_keep_the_last_good(desk: Desk, opened:
     time.sleep(2.5)
     assert in_force.current() == (1, ("gate-1", "gate-2"))
     in_force.close()
+
+
+def test_a_version_comes_out_as_the_files_that_it_came_from(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["catalog", "export", "--config", str(desk.config_path)]
+    out = desk.folder / "out"
+    assert main([*words, "--out", str(out)]) == 2
+    assert "has no version yet" in capsys.readouterr().err
+    (desk.catalogue / "more").mkdir()
+    (desk.catalogue / "more" / "models.yaml").write_text("models: []\n")
+    desk.apply(why="first")
+    first = read_texts(desk.catalogue)
+    desk.change("after_s: 1", "after_s: 2")
+    desk.apply(why="later")
+    assert main([*words, "--out", str(out)]) == 0
+    assert "version 2, published by an (later): 2 files" in capsys.readouterr().out
+    assert read_texts(out) == read_texts(desk.catalogue)
+    assert main([*words, "--out", str(out), "--number", "1"]) == 0
+    assert read_texts(out) == first
+    capsys.readouterr()
+    for more, said in (("7", "no version 7"), ("2", "mine.yaml is not in version 2")):
+        assert main([*words, "--out", str(out), "--number", more]) == 2
+        assert said in capsys.readouterr().err
+        (out / "mine.yaml").write_text("models: []\n")
 
 
 def test_while_the_database_is_away_the_version_kept_last_counts(desk: Desk, opened: State) -> None:

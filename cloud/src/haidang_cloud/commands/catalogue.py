@@ -1,4 +1,4 @@
-"""`haidang catalog apply`: bring a checked catalogue into force."""
+"""`haidang catalog apply` and `export`: a checked catalogue into force, and out again as files."""
 
 import argparse
 import sys
@@ -31,4 +31,32 @@ CATALOG_APPLY = Command(
     run=_run,
     examples="  haidang catalog apply catalog/minimal --config centre.yaml --by an "
     '--why "first version"',
+)
+
+
+def _configure_export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, required=True, help="the centre's YAML file")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to")
+    parser.add_argument(
+        "--number", type=int, metavar="N", help="an earlier version (default: the one in force)"
+    )
+
+
+def _run_export(arguments: argparse.Namespace) -> int:
+    from haidang_cloud.processes import export
+
+    version = export.run(arguments.config, arguments.out, number=arguments.number)
+    sys.stdout.write(
+        f"version {version.number}, published by {version.by} ({version.why}): "
+        f"{len(version.texts)} files in {arguments.out}\n"
+    )
+    return 0
+
+
+CATALOG_EXPORT = Command(
+    help="write a published version as files: for the desk, or for a node",
+    configure=_configure_export,
+    run=_run_export,
+    examples="  haidang catalog export --config centre.yaml --out catalogue\n"
+    "  haidang catalog export --config centre.yaml --out before --number 3",
 )
