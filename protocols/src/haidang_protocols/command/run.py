@@ -21,11 +21,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if words == ["--version"]:
             sys.stdout.write(f"haidang {version('haidang-protocols')}\n")
             return 0
-        key = _match(words, commands)
+        key = match(words, commands)
         if key is None:
             return _overview(words, commands)
         command: Command = commands[key].load()
-        arguments = _parser(key, command).parse_args(words[len(key) :])
+        arguments = parser_of(key, command).parse_args(words[len(key) :])
         return command.run(arguments)
     except HaidangError as error:
         sys.stderr.write(f"haidang: {error}\n")
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
 
 
-def _match(
+def match(
     words: Sequence[str], commands: Mapping[tuple[str, ...], EntryPoint]
 ) -> tuple[str, ...] | None:
     """The longest command whose words open the command line."""
@@ -48,7 +48,8 @@ def _match(
     return None
 
 
-def _parser(key: tuple[str, ...], command: Command) -> argparse.ArgumentParser:
+def parser_of(key: tuple[str, ...], command: Command) -> argparse.ArgumentParser:
+    """What reads the words that follow a command's own."""
     parser = argparse.ArgumentParser(
         prog="haidang " + " ".join(key),
         description=command.help,
