@@ -1,5 +1,6 @@
 """The demo as somebody starts it: a process of its own, asked at its desk, ended by a signal."""
 
+import contextlib
 import json
 import os
 import re
@@ -35,6 +36,19 @@ def lives(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state not in ("Z", "X")
+
+
+def _called(pid: int) -> str:
+    """Its number and the words of its command line, without options and folders."""
+    words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    plain = [Path(words[0]).name, *(w for w in words[1:] if re.fullmatch(r"[a-z]+", w))]
+    return " ".join((str(pid), *plain))
+
+
+def _pss_mb(pid: int) -> float:
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    found = re.search(r"^Pss:\s+(\d+)", text, re.MULTILINE)
+    return int(found.group(1)) / 1024 if found else 0.0
 
 
 class Demo:
@@ -74,6 +88,16 @@ class Demo:
     def await_ready(self) -> None:
         """Wait until everything answers."""
         self.await_said("Ctrl-C ends everything", timeout_s=READY_S)
+
+    @property
+    def set_up_s(self) -> float:
+        """How long everything took until it was ready."""
+        found = re.search(r"Ready after ([\d.]+) s", self.said)
+        return float(found.group(1)) if found else float("nan")
+
+    def await_first_alarm(self) -> str:
+        """Wait for it; what the demo says of it."""
+        return self.await_said(r"The first alarm: .*", timeout_s=120)
 
     def ask(self, method: str, path: str, *, token: str | None = None) -> tuple[int, Any]:
         """A request to the desk: status and answer."""
@@ -123,6 +147,14 @@ class Demo:
     def pids(self) -> list[int]:
         """All its processes."""
         return [self.process.pid, *children_of(self.process.pid)]
+
+    def memory(self) -> dict[str, float]:
+        """MB of each process by what it is, what is shared counted by its share (PSS)."""
+        found: dict[str, float] = {}
+        for pid in self.pids():
+            with contextlib.suppress(OSError):
+                found[_called(pid)] = _pss_mb(pid)
+        return found
 
     def pid_of(self, *words: str) -> int:
         """The process whose command line has all of these words."""

@@ -15,12 +15,13 @@ def cache() -> Path:
 
 
 def program(name: str) -> Path | None:
-    """A server program: HAIDANG_<NAME>, the search path, system folders, then the cache."""
+    """A server program: HAIDANG_<NAME>, search path, system's and user's folders, the cache."""
     named = os.environ.get(f"HAIDANG_{name.upper()}")
     if named:
         return Path(named) if Path(named).is_file() else None
-    folders = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
-    found = shutil.which(name, path=folders)
+    own = str(Path.home() / ".local" / "bin")
+    folders = [os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", own]
+    found = shutil.which(name, path=os.pathsep.join(folders))
     if found is not None:
         return Path(found)
     kept = cache() / name

@@ -1,8 +1,9 @@
 """Gets the servers that system tests need, where it may, and says plainly what it could not get.
 
-Run by `make`: packages of the system where it may install them (root, or sudo without a password),
-InfluxDB built from its Go module into a cache outside the repository. With `--require` anything
-that is missing at the end is an error; otherwise it is listed, and its tests skip with that reason.
+Run by `make`: packages of the system where it may install them (root, or sudo without a password);
+else mosquitto's package is unpacked for this user alone. InfluxDB is built from its Go module into
+a cache outside the repository. With `--require` anything that is missing at the end is an error;
+otherwise it is listed, and its tests skip with that reason.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from pathlib import Path
 if __package__ in (None, ""):  # run as a file, before anything of ours is installed
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from servers import find
+from servers import find, unpacked
 
 HERE = Path(__file__).resolve().parent
 BUILD_TOOLS = ("go", "cargo", "gcc", "pkg-config")
@@ -76,6 +77,16 @@ def _apt(*packages: str) -> str:
     return "apt-get failed: " + (lines[-1] if lines else f"exit code {done.returncode}")
 
 
+def _mosquitto() -> str:
+    """Installed, or unpacked where nothing may be installed; returns why not, empty when done."""
+    why = _apt("mosquitto")
+    if not why or _root_prefix() is not None:
+        return why
+    _say("  unpacking mosquitto into ~/.local …")
+    failed = unpacked.unpack("mosquitto")
+    return f"{why}; unpacking it for you alone: {failed}" if failed else ""
+
+
 def _built(name: str, tools: tuple[str, ...]) -> str:
     """Build a server into the cache; returns why not, empty when done."""
     missing = [tool for tool in tools if shutil.which(tool) is None]
@@ -108,7 +119,7 @@ NEEDS = (
     Need(
         "mosquitto",
         lambda: find.program("mosquitto"),
-        lambda: _apt("mosquitto"),
+        _mosquitto,
         "tests of the line over a real broker",
     ),
     Need(
@@ -171,7 +182,8 @@ def main() -> int:
             _say(f"  have     {need.name:<12} {found}")
         else:
             missing.append(need)
-            _say(f"  MISSING  {need.name:<12} {why}; without it: {need.without} are skipped")
+            without = "" if arguments.only else f"; without it: {need.without} are skipped"
+            _say(f"  MISSING  {need.name:<12} {why}{without}")
     return 1 if missing and arguments.require else 0
 
 

@@ -14,7 +14,11 @@ from typing import Any
 import pytest
 
 from fakes.grafana import Grafana
+from haidang_cloud.demo import DemoOptions, Servers, run
+from haidang_cloud.demo.programs import mosquitto
+from haidang_cloud.demo.words import Words
 from haidang_edge.detect import recipes
+from haidang_protocols.errors import UserError
 from servers import start
 from servers.demo import HAIDANG, Demo, lives
 from system.browser.access import barriers
@@ -41,32 +45,33 @@ def new_demo(tmp_path: Path, mosquitto_program: Path) -> Iterator[NewDemo]:
         demo.close()
 
 
-@pytest.fixture
-def own(new_demo: NewDemo, data_dir: Path) -> Demo:
-    """A demo with a camera and a model that somebody named."""
-    model = data_dir / "models" / "ssd_mobilenet_v1_coco_quant.tflite"
-    demo = new_demo("--camera", STREET, "--model", str(model))
-    demo.await_ready()
-    return demo
-
-
-def test_four_cameras_raise_an_alarm_and_ctrl_c_leaves_nothing(
+def test_a_city_at_work_is_broken_everywhere_and_nothing_is_lost_until_its_spool_is(
     new_demo: NewDemo, tell: Callable[[object], None]
 ) -> None:
     if recipes.shipped("haidang-street") is None:
         pytest.skip("the model haidang-street is not shipped with this build")
     demo = new_demo()
     demo.await_ready()
-    ready = re.search(r"Ready after ([\d.]+) s", demo.said)
-    said = demo.await_said(r"The first alarm: .*", timeout_s=120)
-    tell(f"set-up {ready.group(1) if ready else '?'} s; {said}")
+    tell(f"{demo.set_up_s:.1f} s of set-up; {demo.await_first_alarm()}")
     link = re.search(r"http://127.0.0.1:\d+/enter#link=\S+", demo.said)
     assert link is not None
     with urllib.request.urlopen(link.group(0).partition("#")[0], timeout=10) as page:
         assert page.status == 200
-    account = demo.await_account(lost=0, doubled=0)
-    assert account["stored"] > 0
-    ends_whole(demo, signal.SIGINT)
+    press_every_button(demo)
+    account = demo.await_account(waiting=0, lost=0, doubled=0)
+    tell(account)
+    assert account["stored"] == account["spooled"] > 30
+    assert [(one["reason"], one["count"]) for one in account["refused"]] == [("malformed", 1)]
+    assert account["why"] == []
+    ends_whole(demo, signal.SIGTERM)
+
+    again = new_demo()
+    again.await_ready()
+    assert "Enrolling node" not in again.said
+    again.await_first_alarm()
+    assert again.await_account(lost=0, doubled=0)["spooled"] >= account["spooled"]
+    break_the_spool(again)
+    ends_whole(again, signal.SIGKILL)
 
 
 def ends_whole(demo: Demo, number: int) -> None:
@@ -78,32 +83,18 @@ def ends_whole(demo: Demo, number: int) -> None:
     start.wait_until(lambda: not [p for p in pids if lives(p)], what="the end of all processes")
 
 
-def test_every_button_is_pressed_nothing_is_lost_or_doubled_and_what_was_kept_goes_on(
-    own: Demo, new_demo: NewDemo, tell: Callable[[object], None]
-) -> None:
-    own.await_said("The first alarm: ", timeout_s=60)
+def press_every_button(demo: Demo) -> None:
+    """By hand on the page, where there is a browser."""
     if programs() is None:
-        break_everything(own, lambda fault: own.press(fault, for_s=FAULT_S))
-    else:
-        with browser() as window:
-            break_everything(own, buttons(own, window))
-            window.wait_text("[data-figure=refused] b", "1")
-            assert window.text("[data-figure=lost] b") == "0"
-            assert window.text("[data-figure=doubled] b") == "0"
-            assert barriers(window) == []
-            assert window.errors() == []
-    account = own.await_account(waiting=0, lost=0, doubled=0)
-    tell(account)
-    assert account["stored"] == account["spooled"] > 30
-    assert [(one["reason"], one["count"]) for one in account["refused"]] == [("malformed", 1)]
-    assert account["why"] == []
-    ends_whole(own, signal.SIGTERM)
-    again = new_demo()
-    again.await_ready()
-    assert "Enrolling node" not in again.said
-    again.await_said("The first alarm: ", timeout_s=60)
-    assert again.await_account(lost=0, doubled=0)["spooled"] >= account["spooled"]
-    ends_whole(again, signal.SIGKILL)
+        break_everything(demo, lambda fault: demo.press(fault, for_s=FAULT_S))
+        return
+    with browser() as window:
+        break_everything(demo, buttons(demo, window))
+        window.wait_text("[data-figure=refused] b", "1")
+        assert window.text("[data-figure=lost] b") == "0"
+        assert window.text("[data-figure=doubled] b") == "0"
+        assert barriers(window) == []
+        assert window.errors() == []
 
 
 def buttons(demo: Demo, window: Browser) -> Callable[[str], None]:
@@ -136,20 +127,18 @@ def break_everything(demo: Demo, press: Callable[[str], None]) -> None:
     demo.await_account(waiting=0, lost=0, doubled=0)
 
 
-def test_a_spool_that_is_broken_shows_a_loss(own: Demo) -> None:
+def break_the_spool(demo: Demo) -> None:
     """The account can fail: records are taken from the disk that nobody has stored."""
-    own.press("link", for_s=60)
-    start.wait_until(lambda: own.account()["waiting"] > 3, what="records that wait")
-    os.kill(own.pid_of("node", "rehearse"), signal.SIGKILL)
-    for path in (own.folder / "node" / "spool").glob("*.seg"):
+    demo.press("link", for_s=60)
+    start.wait_until(lambda: demo.account()["waiting"] > 3, what="records that wait")
+    os.kill(demo.pid_of("node", "rehearse"), signal.SIGKILL)
+    for path in (demo.folder / "node" / "spool").glob("*.seg"):
         if not path.name.startswith("gap"):
             path.unlink()
-    start.wait_until(lambda: own.account()["lost"] > 0, what="the loss", timeout_s=60)
-    account = own.account()
+    start.wait_until(lambda: demo.account()["lost"] > 0, what="the loss", timeout_s=60)
+    account = demo.account()
     assert account["lost"] >= 3
     assert account["stored"] + account["waiting"] + account["lost"] == account["spooled"]
-    ends_whole(own, signal.SIGINT)
-    assert "Ended; no process is left." in own.said
 
 
 def test_ctrl_c_during_the_set_up_leaves_nothing(new_demo: NewDemo) -> None:
@@ -171,12 +160,11 @@ def refused(*arguments: str) -> str:
     return done.stderr
 
 
-def test_a_port_that_is_taken_is_a_plain_sentence() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        assert f"cổng {port} trên 127.0.0.1 đang được dùng" in refused("--port", port)
-        said = refused("--port", port, "--lang", "en")
-        assert f"port {port} on 127.0.0.1 is in use; choose another with --port" in said
+def asked(**options: Any) -> str:
+    """What `haidang demo` says to a wish that it refuses before it makes anything."""
+    with pytest.raises(UserError) as refused:
+        run(DemoOptions(port=0, language="en", **options))
+    return str(refused.value)
 
 
 def test_what_cannot_be_asked_for_is_a_plain_sentence(tmp_path: Path) -> None:
@@ -184,32 +172,42 @@ def test_what_cannot_be_asked_for_is_a_plain_sentence(tmp_path: Path) -> None:
     keep = refused("--port", "0", "--lang", "en", "--keep", str(tmp_path))
     assert "there is something else in it" in keep
     assert (tmp_path / "thesis.txt").read_text() == "not ours"
-    assert "--camera needs --model" in refused("--port", "0", "--camera", "street:market")
-    assert "--model needs --camera" in refused("--port", "0", "--lang", "en", "--model", "x")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert f"cổng {port} trên 127.0.0.1 đang được dùng" in refused("--port", port)
     assert "allowed are 0 (any) to 65535" in refused("--port", "70000")
-    english = ("--port", "0", "--lang", "en")
-    assert "a.mp4: there is no such file" in refused(*english, "--camera", "a.mp4", "--model", "x")
-    model = refused(*english, "--camera", "street:market", "--model", "/no/such.tflite")
-    assert "/no/such.tflite: No such file" in model
+    assert "--camera needs --model" in refused("--port", "0", "--camera", "street:market")
+    assert "--model needs --camera" in asked(model="x")
+    assert "a.mp4: there is no such file" in asked(camera="a.mp4", model="x")
+    somewhere = "http://127.0.0.1:1"
+    assert "needs --influxdb-token-file" in asked(servers=Servers(influxdb=somewhere))
+    assert "--grafana needs --influxdb" in asked(servers=Servers(grafana=somewhere))
+    with pytest.raises(UserError, match=r"`sudo apt install mosquitto`.* or `sudo dnf install"):
+        mosquitto(Words("en"), folders=(str(tmp_path),))
 
 
-def test_a_camera_that_no_node_can_read_is_a_plain_sentence(data_dir: Path) -> None:
-    model = data_dir / "models" / "ssd_mobilenet_v1_coco_quant.tflite"
-    asked = ("--camera", "ftp://camera/1", "--model", str(model))
-    assert "ftp:// is not known; allowed: rtsp://" in refused("--port", "0", *asked)
+def test_a_camera_or_a_model_that_no_node_can_read_is_a_plain_sentence() -> None:
+    model = ("--lang", "en", "--port", "0", "--model", "haidang-street")
+    said = refused("--camera", "ftp://camera/1", *model)
+    assert "ftp:// is not known; allowed: rtsp://" in said
+    said = refused("--camera", "street:market", *model[:-1], "/no/such.tflite")
+    assert "/no/such.tflite: No such file" in said
 
 
 @pytest.mark.influx
 @pytest.mark.postgres
-def test_real_servers_take_the_place_of_the_embedded_ones(
-    new_demo: NewDemo, real: dict[str, Any]
+@pytest.mark.data
+def test_a_camera_of_ones_own_on_real_servers(
+    new_demo: NewDemo, real: dict[str, Any], data_dir: Path
 ) -> None:
     """PostgreSQL and InfluxDB themselves, and Grafana's boundary."""
+    model = data_dir / "models" / "ssd_mobilenet_v1_coco_quant.tflite"
     grafana = Grafana()
     log_in = {"GRAFANA_USER": "admin", "GRAFANA_PASSWORD": "admin-secret"}
     influx = real["timeseries"]
     try:
         demo = new_demo(
+            *("--camera", STREET, "--model", str(model)),
             *("--postgres", real["state"], "--grafana", grafana.url),
             *("--influxdb", influx["url"], "--influxdb-org", influx["org"]),
             *("--influxdb-token-file", influx["token_file"]),
@@ -218,7 +216,7 @@ def test_real_servers_take_the_place_of_the_embedded_ones(
         demo.await_ready()
         assert "Drawing boards in Grafana" in demo.said
         assert any(verb == "POST" and "dashboards" in path for verb, path in grafana.writes())
-        demo.await_said(r"The first alarm: .*", timeout_s=120)
+        demo.await_first_alarm()
         demo.press("database", for_s=4)
         demo.await_over()
         account = demo.await_account(waiting=0, lost=0, doubled=0)
@@ -227,9 +225,3 @@ def test_real_servers_take_the_place_of_the_embedded_ones(
         ends_whole(demo, signal.SIGINT)
     finally:
         grafana.close()
-
-
-def test_servers_that_do_not_go_together_are_a_plain_sentence() -> None:
-    english = ("--port", "0", "--lang", "en")
-    assert "needs --influxdb-token-file" in refused(*english, "--influxdb", "http://127.0.0.1:1")
-    assert "--grafana needs --influxdb" in refused(*english, "--grafana", "http://127.0.0.1:1")

@@ -32,10 +32,14 @@ class Model:
     min_score: float
 
 
+def check(camera: str, words: Words) -> None:
+    """Raise `UserError` for a file that is not there."""
+    if _is_file(camera) and not Path(camera).expanduser().exists():
+        raise UserError(words("camera_gone", camera=camera))
+
+
 def shows_own(home: Home, progress: Progress, *, camera: str, model: str) -> Shows:
     """Put the model on the node and write a catalogue for the camera; raises `UserError`."""
-    if _is_file(camera) and not Path(camera).expanduser().exists():
-        raise UserError(progress.words("camera_gone", camera=camera))
     with progress.step("step_model", model=Path(model).name):
         known = _install(home, progress, model)
     texts = shipped_catalogue()

@@ -57,6 +57,8 @@ def run(options: DemoOptions) -> int:
     words = Words(options.language)
     if options.model is not None and options.camera is None:
         raise UserError(words("camera_alone"))
+    if options.camera is not None:
+        own.check(options.camera, words)
     options.servers.check(words)
     mosquitto = programs.mosquitto(words)
     ports = free_ports(options.port, words)

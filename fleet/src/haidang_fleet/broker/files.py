@@ -28,7 +28,7 @@ BRIDGE_CERT_FILE = "bridge.crt"
 BRIDGE_KEY_FILE = "bridge.key"
 
 _PLUGIN = "mosquitto_dynamic_security.so"
-_PLUGIN_HOMES = ("/usr/lib", "/usr/lib64", "/usr/local/lib")
+_PLUGIN_HOMES = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "~/.local/lib")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ def find_plugin() -> str:
     """Where the system keeps the plugin; raises `FleetConfigError` when it is not there."""
     for home in _PLUGIN_HOMES:
         for pattern in (_PLUGIN, f"*/{_PLUGIN}"):
-            found = sorted(Path(home).glob(pattern))
+            found = sorted(Path(home).expanduser().glob(pattern))
             if found:
                 return str(found[0])
     raise FleetConfigError(
