@@ -1,6 +1,7 @@
 """Reads the command line, loads the one command that was asked for, and runs it."""
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint, version
@@ -26,11 +27,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _overview(words, commands)
         command: Command = commands[key].load()
         arguments = parser_of(key, command).parse_args(words[len(key) :])
-        return command.run(arguments)
+        code = command.run(arguments)
+        sys.stdout.flush()
+        return code
     except HaidangError as error:
         sys.stderr.write(f"haidang: {error}\n")
         return EXIT_REFUSED
     except BrokenPipeError:
+        # what is left in the buffer has no reader either: at its end Python would try again, aloud
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_REFUSED
     except KeyboardInterrupt:
         sys.stderr.write("haidang: interrupted\n")
