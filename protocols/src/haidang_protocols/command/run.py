@@ -16,20 +16,8 @@ EXIT_INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `haidang …`; returns the exit code (2: refused with a sentence on stderr)."""
-    words = list(sys.argv[1:] if argv is None else argv)
     try:
-        commands = discover()
-        if words == ["--version"]:
-            sys.stdout.write(f"haidang {version('haidang-protocols')}\n")
-            return 0
-        key = match(words, commands)
-        if key is None:
-            return _overview(words, commands)
-        command: Command = commands[key].load()
-        arguments = parser_of(key, command).parse_args(words[len(key) :])
-        code = command.run(arguments)
-        sys.stdout.flush()
-        return code
+        return _run(list(sys.argv[1:] if argv is None else argv))
     except HaidangError as error:
         sys.stderr.write(f"haidang: {error}\n")
         return EXIT_REFUSED
@@ -40,6 +28,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("haidang: interrupted\n")
         return EXIT_INTERRUPTED
+
+
+def _run(words: list[str]) -> int:
+    commands = discover()
+    if words == ["--version"]:
+        sys.stdout.write(f"haidang {version('haidang-protocols')}\n")
+        return 0
+    key = match(words, commands)
+    if key is None:
+        return _overview(words, commands)
+    command: Command = commands[key].load()
+    code = command.run(parser_of(key, command).parse_args(words[len(key) :]))
+    sys.stdout.flush()
+    return code
 
 
 def match(
