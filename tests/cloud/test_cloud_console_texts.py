@@ -25,6 +25,12 @@ MADE = {
     "case.answer.note",
     *(f"step.{word}" for word in ("raised", "ended", "note")),
     *(f"way.{key}" for key in ("overview", "alarms", "cameras", "nodes", "boards", "audit")),
+    *(f"camera.why.{verb}" for verb in ("publish", "drop", "undo")),
+    *(
+        f"camera.change.{kind}.{what}"
+        for kind in ("zone", "line", "rule")
+        for what in ("added", "removed", "moved", "renamed")
+    ),
     "way.faults",
     *(f"faults.{word}" for word in ("begun", "over", "sent")),
     *(f"faults.figure.{figure}" for figure in FIGURES),

@@ -162,6 +162,28 @@ def test_a_refused_catalogue_keeps_the_last_good_over_a_restart_too(
     assert again.reason == ""
 
 
+def test_the_number_beside_a_catalogue_is_what_the_node_says_it_runs(tmp_path: Path) -> None:
+    folder = tmp_path / "catalogue"
+    folder.mkdir()
+    number, text = folder / "VERSION", folder / "centre.yaml"
+    text.write_text(CATALOGUE.read_text())
+    declared = declarations(tmp_path, catalogue="catalogue")
+    assert declared.current.version == 0
+    number.write_text("7\n")
+    assert declared.touched()
+    assert declared.read_anew()
+    assert declared.current.version == 7
+    text.write_text(CATALOGUE.read_text().replace("zone: yard", "zone: garden"))
+    number.write_text("8\n")
+    assert declared.read_anew()
+    assert (declared.current.version, bool(declared.reason)) == (7, True)
+    assert declarations(tmp_path, catalogue="catalogue").current.version == 7
+    text.write_text(CATALOGUE.read_text())
+    number.write_text("what nobody can read")
+    assert declared.read_anew()
+    assert declared.current.version == 0
+
+
 def test_without_a_last_good_one_the_node_does_not_start(tmp_path: Path, catalogue: Path) -> None:
     catalogue.write_text("centre: 5")
     with pytest.raises(CatalogueRefusedError):

@@ -1,6 +1,5 @@
 """The console as people use it: a real process, a real browser, each role, wide and on a phone."""
 
-import random
 import time
 from collections.abc import Iterator
 
@@ -11,20 +10,13 @@ import sqlalchemy as sa
 from fakes.wall import CENTRE, PASSWORD
 from haidang_cloud.cases import Answer, CaseShelf
 from haidang_cloud.people import audit
-from haidang_cloud.state import versions
 from haidang_cloud.state.tables import blob_access
-from haidang_protocols.catalogue import geometry
 from haidang_protocols.wire.messages import AnswerKind, CameraState
 from servers import find, start
 from system.browser.access import barriers
 from system.browser.centre import Centre
 from system.browser.chromium import PHONE, WIDE, Browser, programs
 
-ZONE = "return document.querySelector('.view .zone')?.getAttribute('points') ?? ''"
-FAULTS = """
-const [shapes, done] = arguments;
-import("haidang-live").then(({ fault }) => done(shapes.map(fault)));
-"""
 POLLING = "/_nicegui_ws/socket.io/?EIO=4&transport=polling"
 LIVE = ".standing .pulse:not(.waiting)"
 
@@ -271,62 +263,6 @@ def test_a_camera_is_shown_with_its_zones(browser: Browser, centre: Centre) -> N
     assert len(browser.all(".view .wire")) == 1
     assert "Vạch dừng" in browser.text(".view")
     answered(centre, case, AnswerKind.FALSE, "an")
-
-
-def test_a_zone_is_drawn_proposed_published_and_taken_back(
-    browser: Browser, centre: Centre
-) -> None:
-    enter(browser, centre, "dung", to="/cameras/cang-1")
-    browser.click("[data-act=draw]")
-    corner = browser.all(".grip:not(.middle)")[0]
-    browser.hold(corner, 900, 0)
-    browser.wait_text(".refused", "Cạnh của vùng không được cắt nhau")
-    browser.let_go()
-    browser.hold(corner, 0, -470)
-    browser.wait_text(".refused", "Vùng không được ra ngoài khung hình")
-    browser.let_go()
-    assert corner.get_attribute("style") == "left: 5%; top: 55%;"
-    browser.hold(corner, 80, 40)
-    browser.let_go()
-    browser.click("[data-act=propose]")
-    browser.wait("[data-outcome=open]")
-    assert not browser.all("[data-act=publish]")
-    with centre.client("an") as operator:
-        told = operator.get("/live/cameras/cang-1/drafts").json()
-        assert not told["may_draw"]
-        draft = told["drafts"][0]["id"]
-        assert operator.post(f"/live/drafts/{draft}/publish", json={}).status_code == 403
-
-    browser.forget()
-    enter(browser, centre, "khanh", to="/cameras/cang-1")
-    before = browser.run(ZONE)
-    browser.click("[data-act=publish]")
-    start.wait_until(lambda: browser.run(ZONE) != before, what="the new zone is in force")
-    assert versions.newest_number(centre.state, CENTRE) == 2
-    browser.click("[data-act=undo]")
-    start.wait_until(lambda: browser.run(ZONE) == before, what="the old zone is back")
-    done = audit.newest(centre.state, CENTRE, limit=20)
-    made = {line.action: line.actor for line in done if line.action.startswith("catalogue.")}
-    assert made == {"catalogue.draft": "dung", "catalogue.publish": "khanh"}
-
-
-def test_the_browser_judges_a_polygon_as_the_catalogue_does(
-    browser: Browser, centre: Centre
-) -> None:
-    chance = random.Random(7)
-    grid = [n / 4 for n in range(5)]
-    shapes = [
-        [(chance.choice(grid), chance.choice(grid)) for _ in range(chance.randint(3, 6))]
-        for _ in range(600)
-    ]
-    enter(browser, centre, "an")
-    judged = browser.driver.execute_async_script(FAULTS, shapes)
-    flat = [abs(geometry.area(shape)) < 1e-4 for shape in shapes]
-    crossing = [geometry.crosses_itself(shape) for shape in shapes]
-    assert [bool(fault) for fault in judged] == [
-        a or b for a, b in zip(flat, crossing, strict=True)
-    ]
-    assert 50 < sum(bool(fault) for fault in judged) < 550
 
 
 # --- what goes wrong ----------------------------------------------------------------------------

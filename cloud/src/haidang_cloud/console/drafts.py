@@ -1,18 +1,20 @@
-"""Routes for zones drawn in the console: proposed, published by a named person, taken back."""
+"""Routes for what is drawn on a camera: proposed, published by a named person, taken back."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
 import sqlalchemy as sa
 from fastapi import APIRouter, Path, Request
-from msgspec import Meta, Struct
+from msgspec import Meta
 from pydantic import BaseModel, ConfigDict, Field
 
 from haidang_cloud.console.door import Visitor, visitor_of
 from haidang_cloud.console.hub.rows import MS_NS
 from haidang_cloud.console.parts import Parts
-from haidang_cloud.console.zones import ZoneGiven, redrawn
+from haidang_cloud.console.texts import named
+from haidang_cloud.console.zones import Drawing, changes, redrawn
 from haidang_cloud.errors import RefusedError
 from haidang_cloud.people import audit
 from haidang_cloud.state import drafts, versions
@@ -20,15 +22,14 @@ from haidang_cloud.state.drafts import Draft, Outcome
 from haidang_protocols.catalogue import load_texts
 from haidang_protocols.catalogue.model import Camera, Right
 
-ZONES_MAX = 32
 Number = Annotated[int, Path(ge=1, le=2**62)]
 
 
-class Drawn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A camera's zones, and why they change."""
+class Drawn(Drawing, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What was drawn on a camera, on which version of the catalogue, and why."""
 
-    zones: Annotated[tuple[ZoneGiven, ...], Meta(max_length=ZONES_MAX)]
-    why: Annotated[str, Meta(max_length=500)] = ""
+    base: Annotated[int, Meta(ge=1)]
+    why: Annotated[str, Meta(pattern=r"\S", max_length=500, description="a reason in words")]
 
 
 class Reason(BaseModel):
@@ -36,7 +37,7 @@ class Reason(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    why: Annotated[str, Field(max_length=500)] = ""
+    why: Annotated[str, Field(pattern=r"\S", max_length=500)]
 
 
 def draft_routes(parts: Parts) -> APIRouter:
@@ -48,17 +49,22 @@ def draft_routes(parts: Parts) -> APIRouter:
         """What was proposed for a camera, the newest first, and what I may do."""
         visitor = visitor_of(request)
         found = _camera(visitor, camera)
-        shown = drafts.find(parts.state, parts.centre, about=_about(found))
+        base = versions.newest(parts.state, parts.centre)
+        there = None if base is None else _camera_in(base.texts, camera)
         return {
             "may_draw": _may_draw(visitor, found),
             "may_publish": visitor.everywhere(Right.CATALOGUE_PUBLISH),
-            "version": versions.newest_number(parts.state, parts.centre),
-            "drafts": [_shown(parts, draft) for draft in shown],
+            "version": 0 if base is None else base.number,
+            "shapes": _shapes(there or found),
+            "drafts": [
+                _shown(parts, visitor, draft)
+                for draft in drafts.find(parts.state, parts.centre, about=_about(found))
+            ],
         }
 
-    @router.post("/cameras/{camera}/zones")
+    @router.post("/cameras/{camera}/drawing")
     async def propose(request: Request, camera: str) -> dict[str, Any]:
-        """Propose zones for a camera; the whole catalogue is checked with them."""
+        """Propose zones and lines of a camera; the whole catalogue is checked with them."""
         drawn = _read(await request.body())
         visitor = visitor_of(request)
         return await asyncio.to_thread(_propose, parts, visitor, camera, drawn)
@@ -69,7 +75,7 @@ def draft_routes(parts: Parts) -> APIRouter:
         visitor = visitor_of(request)
         visitor.demand(Right.CATALOGUE_PUBLISH)
         draft = _open_draft(parts, number)
-        return {"version": _publish(parts, visitor, draft, reason.why or draft.why)}
+        return {"version": _publish(parts, visitor, draft, reason.why)}
 
     @router.post("/drafts/{number}/drop", status_code=204)
     def drop(request: Request, number: Number, reason: Reason) -> None:
@@ -95,7 +101,7 @@ def _read(body: bytes) -> Drawn:
     try:
         return msgspec.json.decode(body, type=Drawn)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise RefusedError("value", f"the zones are not as they must be: {error}") from error
+        raise RefusedError("value", f"the drawing is not as it must be: {error}") from error
 
 
 def _camera(visitor: Visitor, number: str) -> Camera:
@@ -123,8 +129,9 @@ def _propose(parts: Parts, visitor: Visitor, number: str, drawn: Drawn) -> dict[
     base = versions.newest(parts.state, parts.centre)
     if base is None:
         raise RefusedError("catalogue", "no catalogue has been applied yet: apply one first")
-    there = next((one for one in load_texts(base.texts).cameras if one.id == number), camera)
-    texts, _ = redrawn(base.texts, there, drawn.zones)
+    if base.number != drawn.base:
+        raise RefusedError("conflict", "the catalogue has changed since: draw it once more")
+    texts, _ = redrawn(base.texts, _camera_in(base.texts, number) or camera, drawn)
     login, now_ns = visitor.person.login, parts.now_ns()
     with parts.state.write() as connection:
         draft = drafts.add(
@@ -140,7 +147,7 @@ def _propose(parts: Parts, visitor: Visitor, number: str, drawn: Drawn) -> dict[
         )
         _note(parts, connection, visitor, "draft", f"draft/{draft}", {"of": _about(camera)})
     found = drafts.read(parts.state, parts.centre, draft)
-    return {} if found is None else _shown(parts, found)
+    return {} if found is None else _shown(parts, visitor, found)
 
 
 def _open_draft(parts: Parts, number: int) -> Draft:
@@ -206,7 +213,7 @@ def _undo(parts: Parts, visitor: Visitor, number: int, why: str) -> int:
             parts.centre,
             before.texts,
             by=visitor.person.login,
-            why=why or f"undo of version {draft.number}",
+            why=why,
             now_ns=parts.now_ns(),
         )
         if made != draft.number + 1:
@@ -236,26 +243,53 @@ def _note(
     )
 
 
-def _shown(parts: Parts, draft: Draft) -> dict[str, Any]:
+def _shown(parts: Parts, visitor: Visitor, draft: Draft) -> dict[str, Any]:
     names = parts.hub.names
+    waits = draft.outcome is Outcome.OPEN
     return {
         "id": draft.id,
         "base": draft.base,
         "by": names.get(draft.by, draft.by),
-        "mine": draft.by,
+        "mine": draft.by == visitor.person.login,
         "why": draft.why,
         "at": draft.at_ns // MS_NS,
         "outcome": draft.outcome.value,
         "decided_by": names.get(draft.decided_by, draft.decided_by),
         "number": draft.number,
-        "zones": _zones(draft) if draft.outcome is Outcome.OPEN else [],
+        **(_content(parts, draft, visitor.language) if waits else {}),
     }
 
 
-def _zones(draft: Draft) -> list[dict[str, Any]]:
+def _content(parts: Parts, draft: Draft, language: str) -> dict[str, Any]:
+    """What a draft that waits would change, to be looked at before it is published."""
     camera = draft.about.partition("/")[2]
-    found = next((one for one in load_texts(draft.texts).cameras if one.id == camera), None)
-    return [
-        {"id": zone.id, "name": zone.name.vi, "polygon": zone.polygon}
-        for zone in (found.zones if found else ())
-    ]
+    base = versions.read(parts.state, parts.centre, draft.base)
+    before = None if base is None else _camera_in(base.texts, camera)
+    after = _camera_in(draft.texts, camera)
+    if before is None or after is None:
+        return {"changes": [], "shapes": {"zones": [], "lines": []}}
+    return {
+        "changes": [
+            {"what": one.what, "kind": one.kind, "name": named(one.name, language)}
+            for one in changes(before, after)
+        ],
+        "shapes": _shapes(after),
+    }
+
+
+def _camera_in(texts: Mapping[str, str], camera: str) -> Camera | None:
+    return next((one for one in load_texts(texts).cameras if one.id == camera), None)
+
+
+def _shapes(camera: Camera) -> dict[str, Any]:
+    """Zones and lines with both names."""
+    return {
+        "zones": [
+            {"id": zone.id, "name": msgspec.to_builtins(zone.name), "points": zone.polygon}
+            for zone in camera.zones
+        ],
+        "lines": [
+            {"id": line.id, "name": msgspec.to_builtins(line.name), "points": line.points}
+            for line in camera.lines
+        ],
+    }

@@ -1,18 +1,19 @@
-"""A camera's zones drawn anew, as a change of the catalogue's own text: the rest stays as it was.
+"""A camera's zones and lines drawn anew, as a change of the catalogue's own text.
 
-The lists `zones` and `rules` of the one camera are written on one line; comments and the order of
-everything else are kept.
+The lists `zones`, `lines` and `rules` of the one camera are written on one line each, where they
+changed; comments and the order of everything else are kept.
 """
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
-from typing import Annotated
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 import yaml
 from msgspec import Meta, Struct
-from msgspec.structs import FieldInfo, fields
+from msgspec.structs import FieldInfo, fields, replace
 
 from haidang_cloud.errors import RefusedError
 from haidang_protocols.catalogue import Catalogue, load_texts
@@ -20,74 +21,225 @@ from haidang_protocols.catalogue.model import (
     Camera,
     Id,
     IntrusionRule,
+    Line,
+    LineRule,
     Point,
+    Rule,
     Text,
     Zone,
 )
 from haidang_protocols.wire.topics import Severity
 
+SHAPES_MAX = 32
 _AFTER_S = 1.0
+_Shape = TypeVar("_Shape", Zone, Line)
+Name = Annotated[str, Meta(max_length=100)]
 
 
-class ZoneGiven(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A zone as it was drawn.
+class NameGiven(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A name as it was typed."""
+
+    vi: Name
+    en: Name = ""
+
+
+class _Given(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Common to both.
 
     Attributes:
-        id: of a zone that is there; empty for a new one, which has a `name`.
-        watch: classes that raise an alarm in a new zone.
+        id: of what is there already; empty for what is new.
+        watch: classes that raise an alarm from now on, by a rule of its own.
     """
 
-    polygon: Annotated[tuple[Point, ...], Meta(min_length=3, max_length=64)]
+    name: NameGiven
     id: Id | None = None
-    name: Annotated[str, Meta(max_length=100)] = ""
     watch: tuple[str, ...] = ()
 
 
-def redrawn(
-    texts: Mapping[str, str], camera: Camera, given: Sequence[ZoneGiven]
-) -> tuple[dict[str, str], Catalogue]:
-    """The catalogue's texts with a camera's zones as given, and what they say.
+class ZoneGiven(_Given, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A zone as it was drawn."""
 
-    Raises `CatalogueRefusedError` with every mistake, `RefusedError` for a zone that is not there.
+    polygon: Annotated[tuple[Point, ...], Meta(min_length=3, max_length=64)]
+
+
+class LineGiven(_Given, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A line as it was drawn."""
+
+    points: tuple[Point, Point]
+
+
+class Drawing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All zones and lines of a camera; `dropped` are rules that it shall have no more."""
+
+    zones: Annotated[tuple[ZoneGiven, ...], Meta(max_length=SHAPES_MAX)]
+    lines: Annotated[tuple[LineGiven, ...], Meta(max_length=SHAPES_MAX)]
+    dropped: tuple[Id, ...] = ()
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """One difference between two versions of a camera, for people."""
+
+    what: Literal["added", "removed", "moved", "renamed"]
+    kind: Literal["zone", "line", "rule"]
+    name: Text
+
+
+def redrawn(
+    texts: Mapping[str, str], camera: Camera, drawing: Drawing
+) -> tuple[dict[str, str], Catalogue]:
+    """The catalogue's texts with a camera as it was drawn, and what they say.
+
+    Raises `CatalogueRefusedError` with every mistake, `RefusedError` for what is not there, has no
+    name, or cannot go while a rule watches it.
     """
-    zones, rules = list[Zone](), list(camera.rules)
-    known = {zone.id: zone for zone in camera.zones}
-    taken = set(known) | {line.id for line in camera.lines} | {rule.id for rule in rules}
-    for one in given:
-        if one.id is not None:
-            if one.id not in known:
-                raise RefusedError("unknown", f"camera {camera.id!r} has no zone {one.id!r}")
-            zones.append(msgspec.structs.replace(known[one.id], polygon=one.polygon))
-            continue
-        zone = Zone(id=_fresh(one.name, taken), name=Text(vi=one.name), polygon=one.polygon)
-        zones.append(zone)
-        if one.watch:
-            rules.append(_alarm(zone, one.watch, taken))
+    after = _Redrawing(camera).draw(drawing)
     name, text = _file_of(texts, camera.id)
-    text = _with(text, camera.id, "zones", zones)
-    if len(rules) > len(camera.rules):
-        text = _with(text, camera.id, "rules", rules)
+    for key in ("zones", "lines", "rules"):
+        if getattr(after, key) != getattr(camera, key):
+            text = _with(text, camera.id, key, getattr(after, key))
     found = {**texts, name: text}
     return found, load_texts(found)
 
 
-def _alarm(zone: Zone, watch: tuple[str, ...], taken: set[str]) -> IntrusionRule:
-    return IntrusionRule(
-        id=_fresh(f"{zone.id}-canh", taken),
-        name=Text(vi=f"Vào {zone.name.vi}"),
-        zone=zone.id,
-        classes=watch,
-        severity=Severity.WARNING,
-        alarm=True,
-        after_s=_AFTER_S,
-    )
+def changes(before: Camera, after: Camera) -> Iterator[Change]:
+    """What is different in a camera's zones, lines and rules."""
+    yield from _changes("zone", before.zones, after.zones)
+    yield from _changes("line", before.lines, after.lines)
+    yield from _changes("rule", before.rules, after.rules)
+
+
+def _changes(
+    kind: Literal["zone", "line", "rule"],
+    before: Sequence[Zone | Line | Rule],
+    after: Sequence[Zone | Line | Rule],
+) -> Iterator[Change]:
+    was, now = {one.id: one for one in before}, {one.id: one for one in after}
+    for one in after:
+        old = was.get(one.id)
+        if old is None:
+            yield Change(what="added", kind=kind, name=one.name)
+        elif old != one:
+            if old.name != one.name:
+                yield Change(what="renamed", kind=kind, name=one.name)
+            if replace(old, name=one.name) != one:
+                yield Change(what="moved", kind=kind, name=one.name)
+    for one in before:
+        if one.id not in now:
+            yield Change(what="removed", kind=kind, name=one.name)
+
+
+@dataclass
+class _Redrawing:
+    """A camera on its way from what it is to what was drawn."""
+
+    camera: Camera
+
+    def __post_init__(self) -> None:
+        camera = self.camera
+        self._rules = list(camera.rules)
+        self._taken = {one.id for one in (*camera.zones, *camera.lines, *camera.rules)}
+
+    def draw(self, drawing: Drawing) -> Camera:
+        self._drop(drawing.dropped)
+        zones, lines = self.camera.zones, self.camera.lines
+        drawn_zones = tuple(
+            self._shape(zones, Zone(id="", name=_name(one), polygon=one.polygon), one)
+            for one in drawing.zones
+        )
+        drawn_lines = tuple(
+            self._shape(lines, Line(id="", name=_name(one), points=one.points), one)
+            for one in drawing.lines
+        )
+        for gone in _gone(zones, drawn_zones) + _gone(lines, drawn_lines):
+            self._check_unwatched(gone)
+        rules = tuple(self._rules)
+        return replace(self.camera, zones=drawn_zones, lines=drawn_lines, rules=rules)
+
+    def _drop(self, dropped: Sequence[str]) -> None:
+        for number in dropped:
+            if all(rule.id != number for rule in self._rules):
+                raise RefusedError("unknown", f"camera {self.camera.id!r} has no rule {number!r}")
+        self._rules = [rule for rule in self._rules if rule.id not in dropped]
+
+    def _shape(self, known: Sequence[_Shape], drawn: _Shape, given: _Given) -> _Shape:
+        if given.id is None:
+            drawn = replace(drawn, id=_fresh(drawn.name.vi, self._taken))
+        else:
+            before = next((one for one in known if one.id == given.id), None)
+            if before is None:
+                what = type(drawn).__name__.lower()
+                raise RefusedError(
+                    "unknown", f"camera {self.camera.id!r} has no {what} {given.id!r}"
+                )
+            drawn = replace(drawn, id=given.id)
+            self._rename(before, drawn)
+        if given.watch:
+            self._rules.append(self._alarm(drawn, given.watch))
+        return drawn
+
+    def _rename(self, before: Zone | Line, now: Zone | Line) -> None:
+        """A rule that is called after its zone goes on to be."""
+        self._rules = [
+            replace(rule, name=_alarm_name(now))
+            if _watched(rule) == before.id and rule.name == _alarm_name(before)
+            else rule
+            for rule in self._rules
+        ]
+
+    def _alarm(self, shape: Zone | Line, watch: tuple[str, ...]) -> Rule:
+        number = _fresh(f"{shape.id}-canh", self._taken)
+        name, severity = _alarm_name(shape), Severity.WARNING
+        if isinstance(shape, Line):
+            return LineRule(
+                id=number, name=name, line=shape.id, classes=watch, severity=severity, alarm=True
+            )
+        return IntrusionRule(
+            id=number,
+            name=name,
+            zone=shape.id,
+            classes=watch,
+            severity=severity,
+            alarm=True,
+            after_s=_AFTER_S,
+        )
+
+    def _check_unwatched(self, gone: Zone | Line) -> None:
+        watching = [rule.name.vi for rule in self._rules if _watched(rule) == gone.id]
+        if watching:
+            what, rules = type(gone).__name__.lower(), ", ".join(map(repr, watching))
+            raise RefusedError(
+                "used", f"{what} {gone.name.vi!r} is watched by {rules}: remove the rule first"
+            )
+
+
+def _gone(before: Sequence[_Shape], now: Sequence[_Shape]) -> list[Zone | Line]:
+    kept = {one.id for one in now}
+    return [one for one in before if one.id not in kept]
+
+
+def _watched(rule: Rule) -> str:
+    return rule.line if isinstance(rule, LineRule) else rule.zone
+
+
+def _name(given: _Given) -> Text:
+    name = Text(vi=given.name.vi.strip(), en=given.name.en.strip())
+    if not name.vi:
+        raise RefusedError("value", "each zone and each line needs a name")
+    return name
+
+
+def _alarm_name(shape: Zone | Line) -> Text:
+    """What a rule is called that watches one shape."""
+    vi, en = ("Qua", "Over") if isinstance(shape, Line) else ("Vào", "In")
+    name = shape.name
+    return Text(vi=f"{vi} {name.vi}", en=f"{en} {name.en}" if name.en else "")
 
 
 def _fresh(name: str, taken: set[str]) -> str:
     """An id that nobody has, made of a name: `Cổng sau` becomes `cong-sau`."""
     plain = unicodedata.normalize("NFD", name.lower().replace("đ", "d"))
     kept = "".join(sign for sign in plain if not unicodedata.combining(sign))
-    base = re.sub(r"[^a-z0-9]+", "-", kept).strip("-")[:40] or "vung"
+    base = re.sub(r"[^a-z0-9]+", "-", kept).strip("-")[:40] or "hinh"
     found, count = base, 1
     while found in taken:
         count += 1

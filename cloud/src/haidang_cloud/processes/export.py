@@ -1,6 +1,7 @@
 """`haidang catalog export`: a published version as the files that it came from.
 
-What was published on the wall is brought back to the files of a desk by it, and to a node.
+What was published on the wall is brought back to the files of a desk by it, and to a node, which
+says the number in `VERSION` to be what it runs.
 """
 
 from pathlib import Path
@@ -46,5 +47,7 @@ def _write(version: Version, out: Path) -> None:
                 raise RefusedError("value", f"version {version.number}: {name!r} leads elsewhere")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
+        # the last one: a node reads it first
+        (out / "VERSION").write_text(f"{version.number}\n", encoding="ascii")
     except OSError as error:
         raise RefusedError("value", f"--out {out}: {error.strerror}") from error

@@ -1,7 +1,8 @@
 """What the catalogue declares for this node, checked; the last good one is kept beside the spool.
 
 A bad catalogue is refused with its reason and changes nothing: the last good one stays in force,
-over a restart too.
+over a restart too. Who brings a catalogue writes its number into `VERSION` beside it, after the
+files themselves: the node never says that it runs what it has not read.
 """
 
 import hashlib
@@ -23,16 +24,21 @@ from haidang_protocols.errors import UserError
 log = logging.getLogger(__name__)
 
 FILE = "catalogue.json"
+VERSION = "VERSION"
 Inspect = Callable[[Question], Facts]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
-    """A catalogue that is good for this node, and the models that it needs, by name."""
+    """A catalogue that is good for this node, and the models that it needs, by name.
+
+    `version` is its number at the centre, 0 when nobody told.
+    """
 
     catalogue: Catalogue
     cameras: tuple[Camera, ...]
     models: dict[str, ModelFacts]
+    version: int = 0
 
     @property
     def time_zone(self) -> str:
@@ -50,6 +56,7 @@ class Declared:
 
 class _Kept(msgspec.Struct, frozen=True):
     texts: dict[str, str]
+    version: int = 0
 
 
 class Declarations:
@@ -69,15 +76,15 @@ class Declarations:
         self._stamp = _stamp(self._path)
         self.reason = ""
         try:
-            texts = read_texts(self._path)
-            self._judged = _digest(texts)
-            self.current = self._judge(texts)
+            found = _read(self._path)
+            self._judged = _digest(found)
+            self.current = self._judge(found)
         except UserError as error:
             self.current = self._last_good(error)
             self.reason = str(error)
             log.error("the last good catalogue stays in force: %s", error)  # noqa: TRY400
         else:
-            self._keep(texts)
+            self._keep(found)
 
     @property
     def source_folder(self) -> str:
@@ -92,12 +99,12 @@ class Declarations:
     def read_anew(self, *, even_if_same: bool = False) -> bool:
         """Judge the catalogue as it stands now; whether `current` or `reason` may have changed."""
         try:
-            texts = read_texts(self._path)
-            digest = _digest(texts)
+            found = _read(self._path)
+            digest = _digest(found)
             if digest == self._judged and not even_if_same:
                 return False
             self._judged = digest
-            self.current = self._judge(texts)
+            self.current = self._judge(found)
         except UserError as error:
             changed = self.reason != str(error)
             self.reason = str(error)
@@ -105,12 +112,12 @@ class Declarations:
                 log.error("the catalogue is refused: %s", error)  # noqa: TRY400  # a person's mistake
             return changed
         self.reason = ""
-        self._keep(texts)
+        self._keep(found)
         log.info("the catalogue is in force: %d cameras", len(self.current.cameras))
         return True
 
-    def _judge(self, texts: dict[str, str]) -> Declared:
-        catalogue = load_texts(texts)
+    def _judge(self, found: _Kept) -> Declared:
+        catalogue = load_texts(found.texts)
         cameras = self._cameras(catalogue)
         wanted = {camera.model for camera in cameras}
         facts = self._inspect(
@@ -126,7 +133,9 @@ class Declarations:
         if facts.problems:
             lines = "\n  ".join(facts.problems)
             raise NodeConfigError(f"the catalogue does not fit this node:\n  {lines}")
-        return Declared(catalogue=catalogue, cameras=cameras, models=facts.models)
+        return Declared(
+            catalogue=catalogue, cameras=cameras, models=facts.models, version=found.version
+        )
 
     def _cameras(self, catalogue: Catalogue) -> tuple[Camera, ...]:
         config, where = self._config, f"catalogue {self._path}"
@@ -150,18 +159,18 @@ class Declarations:
             kept = msgspec.json.decode(self._kept.read_bytes(), type=_Kept)
         except (OSError, msgspec.MsgspecError):
             raise error from None
-        return self._judge(kept.texts)
+        return self._judge(kept)
 
-    def _keep(self, texts: dict[str, str]) -> None:
+    def _keep(self, found: _Kept) -> None:
         try:
-            self._files.replace(self._kept, msgspec.json.encode(_Kept(texts)))
+            self._files.replace(self._kept, msgspec.json.encode(found))
         except OSError as error:
             log.warning("%s: cannot be kept: %s", self._kept, error.strerror)
 
 
 def _stamp(path: Path) -> list[tuple[str, int, int]]:
     """Cheap to take, and different after any change that an editor makes."""
-    files = sorted(path.rglob("*.yaml")) if path.is_dir() else [path]
+    files = [*sorted(path.rglob("*.yaml")), path / VERSION] if path.is_dir() else [path]
     stamps: list[tuple[str, int, int]] = []
     for file in files:
         try:
@@ -172,5 +181,21 @@ def _stamp(path: Path) -> list[tuple[str, int, int]]:
     return stamps
 
 
-def _digest(texts: dict[str, str]) -> str:
-    return hashlib.sha256(msgspec.json.encode(sorted(texts.items()))).hexdigest()
+def _read(path: Path) -> _Kept:
+    # the number first: what comes meanwhile is taken for older than it is, never for newer
+    version = _version(path)
+    return _Kept(read_texts(path), version)
+
+
+def _version(path: Path) -> int:
+    """The number that stands beside a catalogue's files; 0 without one that can be read."""
+    try:
+        told = (path / VERSION).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return 0
+    return int(told) if told.isdigit() and len(told) < 10 else 0
+
+
+def _digest(found: _Kept) -> str:
+    told = [sorted(found.texts.items()), found.version]
+    return hashlib.sha256(msgspec.json.encode(told)).hexdigest()

@@ -24,14 +24,15 @@ class Telling:
 
     def birth(self) -> Birth:
         """Who the node is."""
-        models = self._declarations.current.models
+        declared = self._declarations.current
         return Birth(
             spool=self._spool.id,
             next_seq=self._spool.next_seq,
             agent=version("haidang-edge"),
             cameras=tuple(keeper.birth() for keeper in self._crew.cameras),
-            models={name: facts.sha256 for name, facts in models.items()},
+            models={name: facts.sha256 for name, facts in declared.models.items()},
             clock=self._clock.state(),
+            catalogue=declared.version,
             reason=self._declarations.reason,
         )
 

@@ -85,21 +85,21 @@ export async function logOut() {
   window.location.assign("/login");
 }
 
-// --- zones of a camera -------------------------------------------------------------------------
+// --- what is drawn on a camera -------------------------------------------------------------------------
 
 export async function readDrafts(camera) {
   const answer = await fetch(`/live/cameras/${camera}/drafts`);
   return answer.ok ? answer.json() : null;
 }
 
-export async function proposeZones(camera, drawn) {
-  return done(await send(`/live/cameras/${camera}/zones`, drawn), () => t("camera.proposed"));
+export async function proposeDrawing(camera, drawn) {
+  return done(await send(`/live/cameras/${camera}/drawing`, drawn), () => t("camera.proposed"));
 }
 
-export async function decideDraft(id, verb) {
+export async function decideDraft(id, verb, why) {
   const words = { drop: () => t("camera.dropped") };
   const published = (told) => t("camera.published", { n: told.version });
-  return done(await send(`/live/drafts/${id}/${verb}`, {}), words[verb] ?? published);
+  return done(await send(`/live/drafts/${id}/${verb}`, { why }), words[verb] ?? published);
 }
 
 function done(answer, words) {

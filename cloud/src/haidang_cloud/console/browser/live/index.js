@@ -5,10 +5,10 @@
 export { live, cases, cameras, nodes, minutes, events, start, renew, setting } from "./store.js";
 export { t, word, nameOf, cameraOf, placeLine } from "./words.js";
 export { age, ago, clockTime, dayTime, today, ageOf, number, timer } from "./times.js";
-export { answer, note, readCase, goOn, logIn, logOut, say, toasts, readDrafts, proposeZones, decideDraft } from "./acts.js";
+export { answer, note, readCase, goOn, logIn, logOut, say, toasts, readDrafts, proposeDrawing, decideDraft } from "./acts.js";
 export { readFaults, pressFault } from "./faults.js";
 export { openCases, byUrgency, SEVERITIES, cameraState, nodeState, caseTitle, caseWhere } from "./judge.js";
 export { Mark } from "./mark.js";
 export { plan } from "./sketch.js";
-export { Editor } from "./editor.js";
-export { fault } from "./polygon.js";
+export { arrow, Editor } from "./editor.js";
+export { fault, lineFault } from "./polygon.js";

@@ -1,4 +1,5 @@
-// Whether a polygon is one that a person can have meant; the same as the catalogue's own check.
+// Whether a polygon or a line is one that a person can have meant; for polygons the same as the
+// catalogue's own check.
 const turn = (a, b, c) => (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]);
 
 const between = (a, b, c) =>
@@ -28,10 +29,21 @@ function area(polygon) {
   }, 0);
 }
 
+const outside = ([x, y]) => x < 0 || x > 1 || y < 0 || y > 1;
+
 // What is wrong with a polygon: the key of a sentence, or nothing.
 export function fault(polygon) {
-  if (polygon.some(([x, y]) => x < 0 || x > 1 || y < 0 || y > 1)) return "camera.outside";
+  if (polygon.some(outside)) return "camera.outside";
   if (crosses(polygon)) return "camera.crosses";
   if (Math.abs(area(polygon)) < 1e-4) return "camera.flat";
   return "";
+}
+
+const SHORT = 0.02;
+
+// The same for a line.
+export function lineFault(points) {
+  if (points.some(outside)) return "camera.outside_line";
+  const [[x0, y0], [x1, y1]] = points;
+  return Math.hypot(x1 - x0, y1 - y0) < SHORT ? "camera.short" : "";
 }

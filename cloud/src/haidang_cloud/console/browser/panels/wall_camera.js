@@ -1,11 +1,11 @@
 // One camera: its picture with zones and lines over it, how it is, its rules, what it saw.
-import { age, ageOf, cameraOf, cameras, cameraState, caseTitle, clockTime, dayTime, decideDraft, Editor, events, live, Mark, nameOf, number, openCases, placeLine, proposeZones, readDrafts, setting, start, t, timer, word } from "haidang-live";
+import { age, ageOf, arrow, cameraOf, cameras, cameraState, caseTitle, clockTime, dayTime, decideDraft, Editor, events, live, Mark, nameOf, nodes, number, openCases, placeLine, proposeDrawing, readDrafts, setting, start, t, timer, word } from "haidang-live";
 
 export default {
   components: { Editor, Mark },
   props: { camera: String },
   created: start,
-  data: () => ({ failed: "", told: null, drawing: false, busy: false, looked: null }),
+  data: () => ({ failed: "", told: null, drawing: false, busy: false, looked: null, decision: null }),
   mounted() {
     this.look();
   },
@@ -33,10 +33,16 @@ export default {
     },
     // what is proposed is looked at before it is published
     zones() {
-      return this.looked?.zones ?? this.it.zones;
+      return this.shapes("zones", "polygon");
     },
-    classes() {
-      return this.it.classes;
+    lines() {
+      return this.shapes("lines", "points");
+    },
+    // which catalogue the node runs: null where its health is not shown, or it has never said so
+    runs() {
+      const number = nodes.get(this.it.node)?.catalogue;
+      if (!number || !this.told?.version) return null;
+      return { number, good: number === this.told.version };
     },
     hot() {
       return new Set(this.open.map((row) => row.zone));
@@ -50,19 +56,32 @@ export default {
     async look() {
       this.told = await readDrafts(this.camera).catch(() => null);
     },
+    shapes(key, points) {
+      const draft = this.looked?.shapes[key];
+      const language = setting.value.language;
+      return draft?.map((one) => ({ id: one.id, name: (language === "en" && one.name.en) || one.name.vi, [points]: one.points })) ?? this.it[key];
+    },
     async propose(drawn) {
       this.busy = true;
-      if (await proposeZones(this.camera, drawn).catch(() => false)) this.drawing = false;
+      if (await proposeDrawing(this.camera, drawn).catch(() => false)) this.drawing = false;
       this.busy = false;
       await this.look();
     },
-    async decide(id, verb) {
+    // publishing, dropping and undoing each have a reason
+    ask(draft, verb) {
+      this.decision = { id: draft.id, verb, why: verb === "publish" ? draft.why : "" };
+      this.$nextTick(() => this.$refs.reason?.[0]?.focus());
+    },
+    async decide() {
+      const { id, verb, why } = this.decision;
+      if (!why.trim()) return;
       this.busy = true;
-      await decideDraft(id, verb).catch(() => false);
+      if (await decideDraft(id, verb, why.trim()).catch(() => false)) this.looked = this.decision = null;
       this.busy = false;
-      this.looked = null;
       await this.look();
     },
+    changes: (draft) => draft.changes.map((one) => t(`camera.change.${one.kind}.${one.what}`, { name: one.name })).join("; "),
+    arrow,
     outcome: (draft) => t(`camera.draft.${draft.outcome}`, { n: draft.number }),
     path: (points) => points.map(([x, y]) => `${x * 1600},${y * 900}`).join(" "),
     middle(points) {
@@ -79,17 +98,17 @@ export default {
       <div class="grow"><h2 style="font-size:20px">{{ it.name }}</h2><div class="quiet">{{ placeLine(it.place) }}</div></div>
       <button v-if="told && told.may_draw && !drawing" class="button" data-act="draw" @click="drawing = true"><i class="q-icon material-icons notranslate" aria-hidden="true">edit</i>{{ t("camera.draw") }}</button>
       <span class="tag" :class="'tone-' + state.tone" style="font-size:14px;line-height:28px"><Mark :kind="state.tone"/>{{ stateName }}</span></div>
-    <Editor v-if="drawing" :camera="it" :picture="picture" :classes="classes" :busy="busy" @propose="propose" @cancel="drawing = false"/>
+    <Editor v-if="drawing" :camera="it" :shapes="told.shapes" :version="told.version" :picture="picture" :busy="busy" @propose="propose" @cancel="drawing = false"/>
     <div v-else class="view">
       <div class="panel"><div class="sight">
         <img v-if="picture" :src="picture" :alt="it.name" style="object-fit:fill" @error="failed = row.picture">
         <div v-else class="nothing">{{ it.picture ? t("camera.grey") : t("cameras.hidden") }}</div>
         <svg viewBox="0 0 1600 900" preserveAspectRatio="none" aria-hidden="true">
           <polygon v-for="zone in zones" :key="zone.id" class="zone" :class="{ hot: hot.has(zone.id) }" :points="path(zone.polygon)"/>
-          <polyline v-for="line in it.lines" :key="line.id" class="wire" :points="path(line.points)"/>
+          <template v-for="line in lines" :key="line.id"><polyline class="wire" :points="path(line.points)"/><path class="wire" :d="arrow(line.points)"/></template>
         </svg>
         <span v-for="zone in zones" :key="zone.id" class="plate" :style="middle(zone.polygon)">{{ zone.name }}</span>
-        <span v-for="line in it.lines" :key="line.id" class="plate tone-notice" :style="middle(line.points)">{{ line.name }}</span>
+        <span v-for="line in lines" :key="line.id" class="plate tone-notice" :style="middle(line.points)">{{ line.name }}</span>
       </div></div>
       <div class="side">
         <section class="panel"><div class="title"><h2>{{ t("camera.state") }}</h2></div><div class="body">
@@ -100,22 +119,26 @@ export default {
               <dt>{{ t("camera.age") }}</dt><dd>{{ (row.age_s ?? -1) < 0 ? "—" : number(row.age_s) + " s" }}</dd>
               <dt>{{ t("camera.restarts") }}</dt><dd>{{ number(row.restarts ?? 0) }}</dd></template>
             <dt>{{ t("camera.node") }}</dt><dd class="mono">{{ it.node }}</dd>
+            <template v-if="runs"><dt>{{ t("camera.catalogue") }}</dt><dd :data-runs="runs.number"><span class="state" :class="runs.good ? '' : 'tone-notice'"><Mark :kind="runs.good ? 'good' : 'notice'"/>{{ t(runs.good ? "camera.runs" : "camera.runs_old", { n: runs.number, new: told.version }) }}</span></dd></template>
             <dt>{{ t("camera.model") }}</dt><dd class="mono">{{ it.model }}</dd>
           </dl></div></section>
-        <section class="panel"><div class="title"><h2>{{ t("camera.rules") }}</h2></div><div class="body">
+        <section class="panel" data-rules><div class="title"><h2>{{ t("camera.rules") }}</h2></div><div class="body">
           <div v-if="!it.rules.length" class="quiet">{{ t("camera.no_rules") }}</div>
           <div v-for="rule in it.rules" :key="rule.id" class="row"><Mark :kind="rule.severity"/>
             <div class="two"><div>{{ rule.name }}<span v-if="rule.alarm" class="tag tone-bad" style="margin-left:8px">{{ t("camera.alarm") }}</span></div>
               <div class="under">{{ word("rule", rule.kind) }} · {{ nameOf("zone", rule.over, it.id) }} · {{ rule.classes.map((c) => word("class", c)).join(", ") }} · {{ rule.schedule.join(", ") || t("camera.always") }}</div></div></div>
         </div></section>
         <section class="panel" v-if="told && told.drafts.length"><div class="title"><h2>{{ t("camera.drafts") }}</h2></div><div class="body">
-          <div v-for="draft in told.drafts.slice(0, 6)" :key="draft.id" class="row" :data-draft="draft.id" :data-outcome="draft.outcome"><div class="two">
-            <div>{{ outcome(draft) }}<span v-if="draft.decided_by" class="faint"> · {{ draft.decided_by }}</span></div>
-            <div class="under">{{ t("camera.draft_by", { name: draft.by }) }} · {{ dayTime(draft.at) }}</div><div v-if="draft.why" class="under">{{ draft.why }}</div></div>
-            <template v-if="draft.outcome === 'open'"><button class="button" :aria-pressed="looked === draft" @click="looked = looked === draft ? null : draft">{{ t("camera.look") }}</button>
-              <button v-if="told.may_publish" class="primary" :disabled="busy" data-act="publish" @click="decide(draft.id, 'publish')">{{ t("camera.publish") }}</button>
-              <button class="button" :disabled="busy" data-act="drop" @click="decide(draft.id, 'drop')">{{ t("camera.drop") }}</button></template>
-            <button v-else-if="told.may_publish && draft.number === told.version" class="button" :disabled="busy" data-act="undo" @click="decide(draft.id, 'undo')">{{ t("camera.undo") }}</button>
+          <div v-for="draft in told.drafts.slice(0, 6)" :key="draft.id" class="draft" :data-draft="draft.id" :data-outcome="draft.outcome">
+            <div><b>{{ outcome(draft) }}</b><span v-if="draft.decided_by" class="faint"> · {{ draft.decided_by }}</span></div>
+            <div v-if="draft.changes" class="changes">{{ changes(draft) }}</div>
+            <div class="quiet">{{ t("camera.draft_by", { name: draft.by }) }} · {{ dayTime(draft.at) }}<template v-if="draft.why"> · “{{ draft.why }}”</template></div>
+            <form v-if="decision?.id === draft.id" class="decision" @submit.prevent="decide"><label>{{ t("camera.why." + decision.verb) }}<input ref="reason" v-model="decision.why" name="reason" maxlength="500" required></label>
+              <div class="acts"><button class="primary" :disabled="busy || !decision.why.trim()" data-act="decide">{{ t("camera." + decision.verb) }}</button><button type="button" class="button" @click="decision = null">{{ t("camera.cancel") }}</button></div></form>
+            <div v-else-if="draft.outcome === 'open'" class="acts"><button class="button" data-act="look" :aria-pressed="looked === draft" @click="looked = looked === draft ? null : draft">{{ t("camera.look") }}</button>
+              <button v-if="told.may_publish" class="primary" :disabled="busy" data-act="publish" @click="ask(draft, 'publish')">{{ t("camera.publish") }}</button>
+              <button v-if="told.may_publish || draft.mine" class="button" :disabled="busy" data-act="drop" @click="ask(draft, 'drop')">{{ t("camera.drop") }}</button></div>
+            <div v-else-if="told.may_publish && draft.number === told.version" class="acts"><button class="button" :disabled="busy" data-act="undo" @click="ask(draft, 'undo')">{{ t("camera.undo") }}</button></div>
           </div></div></section>
         <section class="panel" v-if="open.length"><div class="title"><h2>{{ t("camera.alarms") }}</h2></div><div class="body">
           <a v-for="one in open.slice(0, 8)" :key="one.id" class="row" :href="'/alarms/' + one.id"><Mark :kind="one.severity"/>

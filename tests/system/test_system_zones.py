@@ -1,0 +1,273 @@
+"""Zones and lines as people draw them: by mouse, touch and keys; published, applied, taken back."""
+
+import random
+from collections.abc import Iterator
+
+import pytest
+from msgspec.structs import replace
+from selenium.webdriver.common.keys import Keys
+
+from fakes.wall import CENTRE, PASSWORD
+from haidang_cloud.people import audit
+from haidang_cloud.state import versions
+from haidang_protocols.catalogue import geometry, load_texts
+from haidang_protocols.catalogue.model import Camera, Text
+from haidang_protocols.wire.topics import NodeLeaf
+from servers import find, start
+from system.browser.access import barriers
+from system.browser.centre import Centre
+from system.browser.chromium import PHONE, WIDE, Browser, programs
+
+LIVE = ".standing .pulse:not(.waiting)"
+CORNERS = ".grip:not(.middle)"
+ZONE = "return document.querySelector('.view .zone')?.getAttribute('points') ?? ''"
+FAULTS = """
+const [shapes, done] = arguments;
+import("haidang-live").then(({ fault }) => done(shapes.map(fault)));
+"""
+
+
+@pytest.fixture(scope="module")
+def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
+    mosquitto = find.program("mosquitto")
+    if mosquitto is None or programs() is None:
+        pytest.skip("mosquitto, chromium and chromedriver are needed")
+    folder = tmp_path_factory.mktemp("zones")
+    broker = start.mosquitto(mosquitto, folder / "broker")
+    broker.start()
+    made = Centre(folder, broker.port)
+    made.nodes.start()
+    made.serve()
+    yield made
+    made.close()
+    broker.stop()
+
+
+@pytest.fixture(scope="module")
+def window(centre: Centre) -> Iterator[Browser]:
+    opened = Browser()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def browser(window: Browser) -> Iterator[Browser]:
+    """The window, with nobody logged in and no complaint left over."""
+    window.forget()
+    window.resize(WIDE)
+    window.errors()
+    yield window
+    window.open("about:blank")
+
+
+def edit(browser: Browser, centre: Centre, login: str, camera: str) -> None:
+    browser.log_in(centre.origin, login, PASSWORD, to=f"/cameras/{camera}")
+    browser.wait(LIVE)
+    browser.click("[data-act=draw]")
+    browser.wait(CORNERS)
+
+
+def at(browser: Browser, corner: int) -> str:
+    """Where a corner stands."""
+    return str(browser.all(CORNERS)[corner].get_attribute("style"))
+
+
+def type_in(browser: Browser, name: str, text: str) -> None:
+    field = browser.find(f"input[name={name}]")
+    field.clear()
+    field.send_keys(text)
+
+
+def decide(browser: Browser, verb: str, why: str) -> None:
+    browser.click(f"[data-act={verb}]")
+    type_in(browser, "reason", why)
+    browser.click("[data-act=decide]")
+
+
+def in_force(centre: Centre, camera: str) -> Camera:
+    version = versions.newest(centre.state, CENTRE)
+    assert version is not None
+    return next(one for one in load_texts(version.texts).cameras if one.id == camera)
+
+
+def proposed(browser: Browser, why: str) -> None:
+    browser.click("[data-act=propose]")
+    browser.wait_text(".editor [role=status]", "Hãy ghi lý do thay đổi")
+    type_in(browser, "why", why)
+    browser.click("[data-act=propose]")
+    browser.wait("[data-outcome=open]")
+
+
+def test_a_zone_is_drawn_proposed_published_applied_and_taken_back(
+    browser: Browser, centre: Centre
+) -> None:
+    edit(browser, centre, "dung", "cang-1")
+    corner = browser.all(CORNERS)[0]
+    browser.hold(corner, 900, 0)
+    browser.wait_text(".refused", "Cạnh của vùng không được cắt nhau")
+    browser.let_go()
+    browser.hold(corner, 0, -470)
+    browser.wait_text(".refused", "Vùng không được ra ngoài khung hình")
+    browser.let_go()
+    assert at(browser, 0) == "left: 5%; top: 55%;"
+    browser.hold(corner, 80, 40)
+    browser.let_go()
+    type_in(browser, "vi", "Lối xe")
+    assert barriers(browser) == []
+    proposed(browser, "xe đi sát lề")
+    browser.wait_text("[data-outcome=open] .changes", "đổi tên vùng “Lối xe”; sửa vùng “Lối xe”")
+    assert not browser.all("[data-act=publish]")
+
+    browser.forget()
+    browser.log_in(centre.origin, "khanh", PASSWORD, to="/cameras/cang-1")
+    browser.wait_text("[data-runs]", "nút đang chạy phiên bản 1")
+    before = browser.run(ZONE)
+    browser.click("[data-act=look]")
+    start.wait_until(lambda: browser.run(ZONE) != before, what="the draft is shown")
+    decide(browser, "publish", "đã xem tại chỗ")
+    browser.wait_text("[data-runs]", "chưa nhận 2", timeout_s=60)
+    assert in_force(centre, "cang-1").zones[0].name == Text(vi="Lối xe", en="Walkway")
+    birth = replace(centre.nodes.birth("pm-1"), catalogue=2)
+    centre.nodes.say("cang", "pm-1", NodeLeaf.BIRTH, birth, retain=True)
+    browser.wait_text("[data-runs]", "nút đang chạy phiên bản 2")
+    decide(browser, "undo", "lề đã dời lại")
+    start.wait_until(lambda: browser.run(ZONE) == before, what="the old zone is back")
+    assert in_force(centre, "cang-1").zones[0].name.vi == "Lối đi"
+    done = audit.newest(centre.state, CENTRE, limit=20)
+    told = [(line.action, line.actor, line.detail.get("why")) for line in done]
+    assert ("catalogue.publish", "khanh", "đã xem tại chỗ") in told
+    assert ("catalogue.publish", "khanh", "lề đã dời lại") in told
+    assert ("catalogue.draft", "dung", None) in told
+    assert browser.errors() == []
+
+
+def test_a_line_is_drawn_watched_and_cannot_go_while_a_rule_uses_it(
+    browser: Browser, centre: Centre
+) -> None:
+    edit(browser, centre, "khanh", "nga-tu-1")
+    browser.click("[data-act=add-line]")
+    end = browser.all(CORNERS)[1]
+    browser.hold(end, -560, 0)
+    browser.wait_text(".refused", "Vạch quá ngắn")
+    browser.let_go()
+    browser.hold(end, 60, 90)
+    browser.let_go()
+    type_in(browser, "vi", "Cổng vào")
+    browser.find("select[name=watch]").send_keys("Người")
+    proposed(browser, "đếm người")
+    decide(browser, "publish", "đếm người")
+    browser.wait("[data-outcome=published]")
+    (_, line) = in_force(centre, "nga-tu-1").lines
+    assert (line.id, line.name.vi) == ("cong-vao", "Cổng vào")
+    assert line.points[0] == (0.3, 0.6)
+    assert line.points[1][0] > 0.7
+
+    browser.wait_text("[data-rules]", "Qua Cổng vào")
+    browser.click("[data-act=draw]")
+    browser.click("[data-shape=cong-vao]")
+    browser.click("[data-act=remove]")
+    browser.wait_text(".refused", "Quy tắc “Qua Cổng vào” đang dùng vạch này; hãy bỏ quy tắc trước")
+    browser.click("[data-drop=cong-vao-canh]")
+    browser.click("[data-act=remove]")
+    start.wait_until(lambda: not browser.all("[data-shape=cong-vao]"), what="it is gone")
+    proposed(browser, "không cần nữa")
+    browser.wait_text(".changes", "bỏ vạch “Cổng vào”; bỏ quy tắc “Qua Cổng vào”")
+    decide(browser, "drop", "vẫn cần")
+    browser.wait("[data-outcome=dropped]")
+    assert len(in_force(centre, "nga-tu-1").lines) == 2
+    assert browser.errors() == []
+
+
+def test_corners_are_moved_added_and_removed_by_keys(browser: Browser, centre: Centre) -> None:
+    edit(browser, centre, "khanh", "bai-sau-1")
+    browser.run("document.querySelector(arguments[0]).focus()", CORNERS)
+    browser.press(Keys.ARROW_RIGHT + Keys.ARROW_DOWN)
+    assert at(browser, 0) == "left: 5.5%; top: 55.5%;"
+    browser.press(Keys.SHIFT + Keys.ARROW_LEFT * 3)
+    browser.wait_text(".refused", "Vùng không được ra ngoài khung hình")
+    assert at(browser, 0) == "left: 0.5%; top: 55.5%;"
+    browser.press("+")
+    start.wait_until(lambda: len(browser.all(CORNERS)) == 5, what="a corner more")
+    browser.press(Keys.ARROW_UP)
+    browser.press(Keys.DELETE * 3)
+    browser.wait_text(".refused", "Vùng cần ít nhất ba đỉnh")
+    assert len(browser.all(CORNERS)) == 3
+
+
+def test_corners_are_moved_by_a_finger_on_a_phone(browser: Browser, centre: Centre) -> None:
+    browser.resize(PHONE)
+    edit(browser, centre, "khanh", "bai-sau-2")
+    finger(browser, CORNERS, (18, 10))
+    assert at(browser, 0) != "left: 5%; top: 55%;"
+    moved = at(browser, 0)
+    finger(browser, CORNERS, (0, -200))
+    browser.wait_text(".refused", "Vùng không được ra ngoài khung hình")
+    assert at(browser, 0) == moved
+    finger(browser, ".grip.middle", (0, 8))
+    assert len(browser.all(CORNERS)) == 5
+    browser.click("[data-act=cut]")
+    start.wait_until(lambda: len(browser.all(CORNERS)) == 4, what="the corner is gone")
+    assert browser.run("return document.documentElement.scrollWidth") == PHONE[0]
+    assert browser.errors() == []
+
+
+def finger(browser: Browser, css: str, way: tuple[int, int]) -> None:
+    """Put a finger on something, drag it so many pixels, and lift it."""
+    x, y = browser.run(
+        "const box = document.querySelector(arguments[0]).getBoundingClientRect();"
+        "return [box.x + box.width / 2, box.y + box.height / 2];",
+        css,
+    )
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        told = [{"x": px, "y": py} for px, py in points]
+        touched = {"type": kind, "touchPoints": told}
+        browser.driver.execute_cdp_cmd("Input.dispatchTouchEvent", touched)
+
+    touch("touchStart", (x, y))
+    for step in range(1, 5):
+        touch("touchMove", (x + way[0] * step / 4, y + way[1] * step / 4))
+    touch("touchEnd")
+
+
+def test_who_may_not_draw_or_gives_no_reason_or_comes_late_is_refused(centre: Centre) -> None:
+    number = versions.newest_number(centre.state, CENTRE)
+    drawing = {"zones": [], "lines": [], "dropped": ["dem", "dong", "qua"], "why": "trống"}
+    path = "/live/cameras/cho-ba-ria-1/drawing"
+    with centre.client("an") as operator:
+        assert not operator.get("/live/cameras/cho-ba-ria-1/drafts").json()["may_draw"]
+        assert operator.post(path, json={**drawing, "base": number}).status_code == 403
+    with centre.client("dung") as technician:
+        assert technician.post(path, json={**drawing, "base": number - 1}).status_code == 409
+        silent = {**drawing, "base": number, "why": " "}
+        assert technician.post(path, json=silent).status_code == 422
+        used = technician.post(path, json={**drawing, "base": number, "dropped": []})
+        assert (used.status_code, "remove the rule first" in used.json()["detail"]) == (422, True)
+        draft = technician.post(path, json={**drawing, "base": number}).json()["id"]
+        publish = f"/live/drafts/{draft}/publish"
+        assert technician.post(publish, json={"why": "x"}).status_code == 403
+    with centre.client("khanh") as admin:
+        assert admin.post(publish, json={}).status_code == 422
+        assert admin.post(publish, json={"why": "trống"}).json() == {"version": number + 1}
+        assert admin.post(publish, json={"why": "lại"}).status_code == 409
+    assert in_force(centre, "cho-ba-ria-1").zones == ()
+
+
+def test_the_browser_judges_a_polygon_as_the_catalogue_does(
+    browser: Browser, centre: Centre
+) -> None:
+    chance = random.Random(7)
+    grid = [n / 4 for n in range(5)]
+    shapes = [
+        [(chance.choice(grid), chance.choice(grid)) for _ in range(chance.randint(3, 6))]
+        for _ in range(600)
+    ]
+    browser.log_in(centre.origin, "an", PASSWORD)
+    browser.wait(LIVE)
+    judged = browser.driver.execute_async_script(FAULTS, shapes)
+    flat = [abs(geometry.area(shape)) < 1e-4 for shape in shapes]
+    crossing = [geometry.crosses_itself(shape) for shape in shapes]
+    assert [bool(fault) for fault in judged] == [
+        a or b for a, b in zip(flat, crossing, strict=True)
+    ]
+    assert 50 < sum(bool(fault) for fault in judged) < 550
