@@ -5,11 +5,14 @@ import socket
 import struct
 from collections.abc import Iterator
 
+import paho.mqtt.client as mqtt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from paho.mqtt.enums import CallbackAPIVersion
 
 from haidang_cloud.broker import BrokerSettings, Connection
+from haidang_cloud.broker.connection import whole_publish
 
 CONNACK = b"\x20\x02\x00\x00"
 
@@ -114,6 +117,67 @@ def test_messages_come_whole_however_the_stream_is_cut(
     finally:
         ear.connection.close()
         hand.close()
+
+
+class Paho(mqtt.Client):
+    """paho's own reader of a stream that ends."""
+
+    def __init__(self, stream: bytes) -> None:
+        super().__init__(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311, manual_ack=True)
+        self._stream, self.at = stream, 0
+        self.found: list[tuple[int, str, bytes]] = []
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        if self.at == len(self._stream):
+            raise BlockingIOError
+        data = self._stream[self.at : self.at + bufsize]
+        self.at += len(data)
+        return data
+
+    def _handle_on_message(self, message: mqtt.MQTTMessage) -> None:
+        topic = message._topic.decode(errors="replace")  # noqa: SLF001  # `topic` refuses bad UTF-8
+        self.found.append((message.mid, topic, bytes(message.payload)))
+
+
+LENGTHS = st.integers(0, 300).map(lambda size: bytes([size & 127 | 128, size >> 7]))
+STREAMS = st.one_of(
+    st.binary(min_size=1, max_size=40),
+    # a whole message, and what is left of it when some of its bytes are others
+    st.builds(
+        lambda head, packet, payload, topic, after: (
+            bytes([head]) + publish(packet, payload, topic)[1:] + after
+        ),
+        st.integers(0x30, 0x3F),
+        st.integers(0, 65535),
+        st.binary(max_size=300),
+        st.binary(max_size=9),
+        st.binary(max_size=5),
+    ),
+    # lengths that are longer than need be, or lie
+    st.builds(
+        lambda head, length, body: bytes([head]) + length + body,
+        st.sampled_from([0x30, 0x32, 0x3B]),
+        LENGTHS | st.binary(min_size=1, max_size=6),
+        st.builds(lambda size, rest: bytes([0, size]) + rest, st.integers(0, 9), st.binary()),
+    ),
+)
+
+
+@settings(deadline=None, max_examples=1000)
+@given(before=st.binary(max_size=3), stream=STREAMS)
+def test_a_message_is_read_as_paho_reads_it(before: bytes, stream: bytes) -> None:
+    found = whole_publish(before + stream, len(before))
+    if stream[0] >> 4 != 3 or stream[0] >> 1 & 3 > 1:
+        assert found is None, "no message, or none of QoS 0 or 1: paho's"
+        return
+    paho = Paho(stream)
+    error = paho._packet_read()  # noqa: SLF001  # what reads one packet
+    if found is None:
+        assert paho.found == []
+    else:
+        assert error == mqtt.MQTT_ERR_SUCCESS
+        assert paho.found == [(found.packet, found.topic, found.payload)]
+        assert paho.at == found.end - len(before)
 
 
 def test_what_was_read_at_once_waits_while_reading_pauses_and_needs_no_news(hand: Hand) -> None:
