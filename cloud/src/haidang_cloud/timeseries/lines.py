@@ -4,7 +4,7 @@ A `LineMaker` runs for every record that a province sends: its tag part is cache
 format. Ids and tracks are fields, never tags: as tags they would make a series per person.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -26,6 +26,7 @@ INTEGERS: Mapping[str, frozenset[str]] = {
 OTHER = "other"
 HEADS_KEPT = 65_536
 _ENCODER = msgspec.json.Encoder()
+_NO_BOX = (None, None, None, None)
 Known = Callable[[str, str], bool]
 
 
@@ -75,36 +76,53 @@ class LineMaker:
 
     def event(self, event: Event, site: str, node: str, record_id: str) -> str:
         """The one line of an event."""
-        head = self._event_head(
-            site,
-            node,
-            event.camera,
-            event.type,
-            event.cls,
-            event.zone,
-            event.severity,
-            event.phase,
-            event.rule,
-        )
-        fields = (
-            f'{head},id="{record_id}",event={text(event.event)},'
-            f"alarm={event.alarm},synced={event.synced}"
-        )
-        if event.box is not None:
-            # one call for all of them: to print numbers is what takes the time
-            x0, y0, x1, y1 = _ENCODER.encode(event.box)[1:-1].decode().split(",")
-            fields += f",x0={x0},y0={y0},x1={x1},y1={y1}"
-        if event.score is not None:
-            fields += f",score={event.score!r}"
-        if event.track is not None:
-            fields += f",track={event.track}i"
-        if event.count is not None:
-            fields += f",count={event.count}i"
-        if event.duration_s is not None:
-            fields += f",duration_s={event.duration_s!r}"
-        if event.direction:
-            fields += f",direction={text(event.direction)}"
-        return f"{fields} {event.t}"
+        return self.events([event], [record_id], site, node)[0]
+
+    def events(
+        self, events: Sequence[Event], record_ids: Iterable[str], site: str, node: str
+    ) -> list[str]:
+        """A line for each of a node's events."""
+        if not events:
+            return []
+        numbers: list[float | None] = []
+        for event in events:
+            numbers += event.box or _NO_BOX
+            numbers += (event.score, event.track, event.duration_s, event.t)
+        # one call for all: to print numbers is what takes the time
+        printed = iter(_ENCODER.encode(numbers)[1:-1].decode().split(","))
+        head_of = self._event_head
+        made = []
+        for event, record_id, x0, y0, x1, y1, score, track, duration_s, t in zip(
+            events, record_ids, *[printed] * 8, strict=True
+        ):
+            head = head_of(
+                site,
+                node,
+                event.camera,
+                event.type,
+                event.cls,
+                event.zone,
+                event.severity,
+                event.phase,
+                event.rule,
+                event.alarm,
+                event.synced,
+            )
+            fields = f'{head},id="{record_id}",event={text(event.event)}'
+            if event.box is not None:
+                fields += f",x0={x0},y0={y0},x1={x1},y1={y1}"
+            if event.score is not None:
+                fields += f",score={score}"
+            if event.track is not None:
+                fields += f",track={track}i"
+            if event.count is not None:
+                fields += f",count={event.count}i"
+            if event.duration_s is not None:
+                fields += f",duration_s={duration_s}"
+            if event.direction:
+                fields += f",direction={text(event.direction)}"
+            made.append(f"{fields} {t}")
+        return made
 
     def _make_event_head(
         self,
@@ -117,6 +135,8 @@ class LineMaker:
         severity: str,
         phase: str,
         rule: str,
+        alarm: bool,
+        synced: bool,
     ) -> str:
         head = _head(
             "event",
@@ -129,7 +149,7 @@ class LineMaker:
             ("severity", severity),
             ("phase", phase),
         )
-        return f"{head}rule={text(rule)}"
+        return f"{head}rule={text(rule)},alarm={alarm},synced={synced}"
 
     def observation(self, record: Observation, site: str, node: str) -> list[str]:
         """A line for each count and each crossing."""
