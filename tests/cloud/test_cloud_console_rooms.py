@@ -123,9 +123,12 @@ def test_the_newest_picture_of_each_camera_that_can_still_be_opened(
     put = [("r1", "a", 1, DAY), ("r2", "a", 2, DAY), ("r3", "b", 1, 5), ("r4", "c", 3, DAY)]
     for record, camera, at, keep in put:
         content = record.encode()
-        blobs.put(record, content, camera=camera, now_ns=NOW + at, keep_ns=keep)
+        crop = (0.25, 0.0, 0.5, at / 4)
+        blobs.put(record, content, camera=camera, now_ns=NOW + at, keep_ns=keep, crop=crop)
     found = {blob.camera: blob.record for blob in blobs.newest(now_ns=NOW + 10)}
     assert found == {"a": "r2", "c": "r4"}
+    crops = {blob.camera: blob.crop for blob in blobs.newest(now_ns=NOW + 10)}
+    assert crops == {"a": (0.25, 0.0, 0.5, 0.5), "c": (0.25, 0.0, 0.5, 0.75)}
     assert [b.record for b in blobs.newest(now_ns=NOW + 10, since_ns=NOW + 2)] == ["r4"]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from haidang_cloud.errors import LakeError
@@ -15,11 +16,15 @@ from haidang_cloud.state.database import State
 from haidang_cloud.state.tables import blob, blob_access
 
 _LOCK = 0x626C_6F62
+_CROP = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blob:
-    """A picture's row; `deleted_ns` says when retention took the file."""
+    """A picture's row; `deleted_ns` says when retention took the file.
+
+    `crop` is the share of the camera's picture that it shows: left, top, right, bottom.
+    """
 
     record: str
     sha256: str
@@ -29,6 +34,7 @@ class Blob:
     created_ns: int
     expires_ns: int
     deleted_ns: int | None
+    crop: tuple[float, float, float, float] | None = None
 
 
 class Blobs:
@@ -48,6 +54,7 @@ class Blobs:
         keep_ns: int,
         media_type: str = "image/jpeg",
         purpose: str = "snapshot",
+        crop: tuple[float, float, float, float] | None = None,
     ) -> str:
         """Keep a picture for a record, synced; the first one of a record stands.
 
@@ -62,6 +69,7 @@ class Blobs:
             "bytes": len(content),
             "purpose": purpose,
             "camera": camera,
+            "crop": None if crop is None else msgspec.json.encode(crop).decode(),
             "created_ns": now_ns,
             "expires_ns": now_ns + keep_ns,
         }
@@ -198,4 +206,5 @@ def _blob(row: Any) -> Blob:  # noqa: ANN401  # a row of `blob`
         created_ns=row.created_ns,
         expires_ns=row.expires_ns,
         deleted_ns=row.deleted_ns,
+        crop=None if row.crop is None else msgspec.json.decode(row.crop, type=_CROP),
     )

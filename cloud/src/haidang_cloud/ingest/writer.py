@@ -135,6 +135,7 @@ class Writer:
                 camera=picture.header.camera,
                 now_ns=self._now_ns(),
                 keep_ns=self._stores.keep_pictures_ns,
+                crop=picture.header.crop,
             )
 
     def _write(self, work: _Work) -> None:

@@ -300,6 +300,8 @@ blob = sa.Table(
     _number("bytes"),
     _text("purpose"),
     _text("camera"),
+    # which share of the camera's picture it shows, as JSON; unknown of what came before this
+    _text("crop", nullable=True),
     _ns("created_ns"),
     _ns("expires_ns"),
     _ns("deleted_ns", nullable=True),

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 from msgspec.structs import replace
 
 from haidang_cloud.console.hub.rows import CameraRow, CaseRow, EventRow, NodeRow
+from haidang_protocols.wire.records import Box
 
 MINUTES = 60
 EVENTS_KEPT = 2000
@@ -152,12 +153,12 @@ class LiveModel:
             if self.cameras.get(row.id) != row:
                 self.cameras.put(row.id, row, self._next())
 
-    def put_picture(self, camera: str, record: str, *, t_ms: int) -> None:
+    def put_picture(self, camera: str, record: str, *, t_ms: int, crop: Box | None = None) -> None:
         """A camera has a newer picture."""
         with self.lock:
             known = self.cameras.get(camera) or CameraRow(id=camera)
             if t_ms >= known.picture_t:
-                self.put_camera(replace(known, picture=record, picture_t=t_ms))
+                self.put_camera(replace(known, picture=record, picture_t=t_ms, crop=crop))
 
     # --- what goes on -----------------------------------------------------------------------
 

@@ -101,7 +101,7 @@ class StateReader:
         for picture in self._blobs.newest(now_ns=now_ns, since_ns=self._pictures_ns):
             self._pictures_ns = max(self._pictures_ns, picture.created_ns)
             t_ms = picture.created_ns // rows.MS_NS
-            self._model.put_picture(picture.camera, picture.record, t_ms=t_ms)
+            self._model.put_picture(picture.camera, picture.record, t_ms=t_ms, crop=picture.crop)
 
     def _read_whole(self, now_ns: int) -> None:
         self.names = {one.login: one.name for one in self._accounts.everybody()}

@@ -45,7 +45,10 @@ class CaseRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CameraRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A camera by its node's newest heartbeat, at `at`, and by its newest picture."""
+    """A camera by its node's newest heartbeat, at `at`, and by its newest picture.
+
+    `crop` is the share of what the camera sees that its picture shows.
+    """
 
     id: str
     state: str = ""
@@ -56,6 +59,7 @@ class CameraRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     at: int = 0
     picture: str = ""
     picture_t: int = 0
+    crop: Box | None = None
 
 
 class NodeRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -168,6 +172,7 @@ def camera_of_health(health: CameraHealth, known: CameraRow | None, *, at: int) 
         at=at,
         picture=known.picture if known else "",
         picture_t=known.picture_t if known else 0,
+        crop=known.crop if known else None,
     )
 
 
