@@ -17,6 +17,12 @@ WRITTEN = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
 FIGURES = ("spooled", "stored", "waiting", "lost", "doubled", "refused")
 REASONS = ["malformed", "version", "oversized", "forged", "future", "unknown_camera", "refused"]
 FAULTS = ("link", "broker", "ingest", "database", "camera", "clock", "message")
+SESSIONS = "session.begin session.refused token.make token.revoke"
+PEOPLE = "person.first_admin person.password_link person.entry_link person.password"
+OTHERS = "catalogue.draft catalogue.draft_drop catalogue.publish deadletter.replay demo.fault"
+CASES = {f"case.{kind.value}" for kind in [*AnswerKind]} | {"case.note", "case.answer_refused"}
+ACTIONS = {*CASES, *SESSIONS.split(), *PEOPLE.split(), *OTHERS.split()}
+"""What the audit log says that somebody did."""
 MADE = {
     *(f"case.{state.value}" for state in CaseState),
     *(f"case.answer.{kind.value}" for kind in [*AnswerKind]),
@@ -32,6 +38,8 @@ MADE = {
         for what in ("added", "removed", "moved", "renamed")
     ),
     "way.faults",
+    *(f"state.{word}_why" for word in ("forbidden", "missing", "failed", "away")),
+    *(f"act.{action}" for action in ACTIONS),
     *(f"faults.{word}" for word in ("begun", "over", "sent")),
     *(f"faults.figure.{figure}" for figure in FIGURES),
     *(f"faults.reason.{reason}" for reason in REASONS),

@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -37,6 +37,7 @@ from haidang_protocols.wire.messages import (
 )
 from haidang_protocols.wire.names import record_id
 from haidang_protocols.wire.records import (
+    Box,
     Event,
     Observation,
     Phase,
@@ -85,6 +86,8 @@ _PEOPLE = """
   - {login: dung, name: Võ Anh Dũng, grants: [{role: technician, scope: centre}]}
   - {login: khanh, name: Hồ Quốc Khánh, grants: [{role: admin, scope: centre}]}
   - {login: giang, name: Đỗ Thu Giang, grants: [{role: auditor, scope: centre}]}
+  - {login: hoa, name: Ngô Thị Hoa, grants: [{role: shift-leader, scope: centre}]}
+  - {login: phuc, name: Mai Văn Phúc, grants: [{role: leader, scope: ba-ria}]}
 """
 
 
@@ -131,14 +134,18 @@ scopes:
   - {{id: ba-ria, kind: locality, name: {{vi: Bà Rịa, en: Ba Ria}}, places: [ba-ria]}}
   - {{id: phu-my, kind: locality, name: {{vi: Phú Mỹ, en: Phu My}}, places: [phu-my]}}
 roles:
-  - {{id: leader, name: {{vi: Lãnh đạo}}, rights: [case.read, board.read, snapshot.read]}}
-  - {{id: operator, name: {{vi: Trực ban}}, rights: [case.read, case.answer, snapshot.read,
-     node.read, board.read]}}
-  - {{id: guard, name: {{vi: Bảo vệ}}, rights: [case.read, case.answer, snapshot.read]}}
-  - {{id: technician, name: {{vi: Kỹ thuật}}, rights: [node.read, node.command]}}
-  - {{id: auditor, name: {{vi: Kiểm toán}}, rights: [audit.read]}}
-  - {{id: admin, name: {{vi: Quản trị}}, rights: [case.read, case.answer, snapshot.read, node.read,
-     node.command, board.read, audit.read, catalogue.publish, people.manage]}}
+  - {{id: leader, name: {{vi: Lãnh đạo, en: Leader}}, rights: [case.read, board.read,
+     snapshot.read]}}
+  - {{id: shift-leader, name: {{vi: Trưởng ca, en: Shift leader}}, rights: [case.read, case.answer,
+     snapshot.read, node.read, board.read, catalogue.publish]}}
+  - {{id: operator, name: {{vi: Trực ban, en: Operator}}, rights: [case.read, case.answer,
+     snapshot.read, node.read, board.read]}}
+  - {{id: guard, name: {{vi: Bảo vệ, en: Guard}}, rights: [case.read, case.answer, snapshot.read]}}
+  - {{id: technician, name: {{vi: Kỹ thuật, en: Technician}}, rights: [node.read, node.command]}}
+  - {{id: auditor, name: {{vi: Kiểm toán, en: Auditor}}, rights: [case.read, audit.read]}}
+  - {{id: admin, name: {{vi: Quản trị, en: Administrator}}, rights: [case.read, case.answer,
+     snapshot.read, node.read, node.command, board.read, audit.read, catalogue.publish,
+     people.manage]}}
 people:{_PEOPLE}
 sites:
 {chr(10).join(f"  - {{id: {s}, name: {{vi: {v[0]}}}, place: {s}}}" for s, v in _SPOTS.items())}
@@ -183,6 +190,10 @@ def event_of(camera: Camera, rule: str, t: int, event: str, **changes: Any) -> E
     return Event(**{**values, **changes})
 
 
+Paint = Callable[[Camera, int], tuple[bytes, Box | None]]
+"""A picture that a camera takes at a time, and which part of what it sees that is."""
+
+
 class Coast:
     """What a centre has stored, written as its other processes would."""
 
@@ -192,6 +203,7 @@ class Coast:
         self.catalogue, self.state, self.series, self.blobs = catalogue, state, series, blobs
         self.desk = CaseDesk(state, CENTRE)
         self.seq = 0
+        self.paint: Paint = lambda _camera, now_ns: (street(seed=now_ns % 997), None)
         self._directory = Directory(catalogue, 1)
         ensure_buckets(series, catalogue)
 
@@ -222,12 +234,18 @@ class Coast:
             payload=encode_record(event),
         )
         if picture:
-            shown = street(seed=self.seq)
-            self.blobs.put(record, shown, camera=camera, now_ns=t, keep_ns=86_400 * SECOND_NS)
+            self.keep(record, found, now_ns=t)
         outbox.add(self.state, [row])
         self.desk.consume(self._directory.owner, now_ns=t)
         self.write(event, record=record)
         return f"alert-{record.replace('.', '-')}"
+
+    def keep(self, record: str, camera: Camera, *, now_ns: int) -> None:
+        """Keep a picture that a camera took, for a day."""
+        shown, crop = self.paint(camera, now_ns)
+        self.blobs.put(
+            record, shown, camera=camera.id, now_ns=now_ns, keep_ns=86_400 * SECOND_NS, crop=crop
+        )
 
     def write(self, *given: Event | Observation, record: str = "") -> None:
         """Put events and counts where they are read from."""
@@ -244,14 +262,15 @@ class Coast:
         for bucket, some in lines.items():
             self.series.write(bucket, some)
 
-    def hour(self, *, seed: int = 1) -> None:
-        """An hour of life: events and counts of every camera."""
+    def hour(self, *, seed: int = 1, away: Mapping[str, range] | None = None) -> None:
+        """An hour of life: events and counts; some cameras were away so many minutes ago."""
         chance = np.random.default_rng(seed)
         now_ns = time.time_ns()
         given: list[Event | Observation] = []
         for number, camera in enumerate(self.catalogue.cameras):
             busy = 0.3 + 2.2 * float(chance.random())
-            for minute in range(60):
+            gone = (away or {}).get(camera.id, range(0))
+            for minute in (one for one in range(60) if one not in gone):
                 t = now_ns - minute * 60 * SECOND_NS - number
                 wave = 2 + math.sin((minute + number * 7) / 9)
                 crowd = max(0.0, busy * wave + float(chance.normal()) / 2)

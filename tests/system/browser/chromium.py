@@ -56,10 +56,11 @@ class Browser:
         self.driver = webdriver.Chrome(options=options, service=Service(found[1]))
         self.resize(size)
 
-    def resize(self, size: tuple[int, int]) -> None:
-        """Show pages as on a screen of this size."""
+    def resize(self, size: tuple[int, int], *, sharp: int = 1) -> None:
+        """Show pages as on a screen of this size, with so many dots a pixel."""
         width, height = size
-        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        mobile = width < 600
+        metrics = {"width": width, "height": height, "deviceScaleFactor": sharp, "mobile": mobile}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
     def open(self, url: str) -> None:

@@ -20,6 +20,7 @@ from haidang_cloud.console.live import live
 from haidang_cloud.console.pages import install_pages
 from haidang_cloud.console.parts import Parts
 from haidang_cloud.console.ruling import Audience
+from haidang_cloud.console.theme import icon
 
 RECONNECT_S = 60.0
 """A page whose connection is lost for longer is built anew when it comes back."""
@@ -48,6 +49,7 @@ def make_app(parts: Parts) -> ASGIApp:
     ui.run_with(
         app,
         title="Hải đăng",
+        favicon=icon(),
         dark=True,
         language="vi" if parts.language == "vi" else "en-US",
         tailwind=False,

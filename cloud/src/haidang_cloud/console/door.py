@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from haidang_cloud.console.answers import problem
 from haidang_cloud.console.parts import Parts
+from haidang_cloud.console.plain import plain_page
 from haidang_cloud.console.ruling import Ruling
 from haidang_cloud.console.texts import LANGUAGES
 from haidang_cloud.errors import RefusedError, StateUnavailableError
@@ -25,7 +26,7 @@ from haidang_protocols.catalogue.model import Right
 BODY_MAX = 64 * 1024
 LANGUAGE_COOKIE = "haidang_language"
 _VISITOR = "haidang.visitor"
-_OPEN = frozenset({"/login", "/enter", "/healthz", "/readyz", "/favicon.ico"})
+_OPEN = frozenset({"/login", "/enter", "/healthz", "/readyz"})
 _CODE = "/_nicegui/"
 _SOCKET = "/_nicegui_ws/"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -121,11 +122,13 @@ class Door:
         try:
             visitor = await asyncio.to_thread(self._visitor, headers)
         except StateUnavailableError:
+            if _looked_at(scope, headers):
+                return plain_page("away", language_of(headers, self._parts.language), status=503)
             return problem(503, "away", "the centre's database does not answer just now")
         if visitor is not None:
             scope[_VISITOR] = visitor
             return None
-        if "text/html" in headers.get("accept", "") and scope.get("method") == "GET":
+        if _looked_at(scope, headers):
             return RedirectResponse(f"/login?to={urllib.parse.quote(path)}", 303)
         return problem(401, "login", "log in first")
 
@@ -153,6 +156,11 @@ class Door:
         # whoever reaches us by another name of this machine sees our page under that name
         by_name = f"{'https' if self._parts.secure else 'http'}://{headers.get('host', '')}"
         return origin in (self._parts.origin, by_name)
+
+
+def _looked_at(scope: Scope, headers: Headers) -> bool:
+    """Whether somebody's browser asks for a page to show."""
+    return scope.get("method") == "GET" and "text/html" in headers.get("accept", "")
 
 
 def _dressed(scope: Scope, send: Send) -> Send:

@@ -1,8 +1,5 @@
 """Getting in and out: the log-in page, the session's cookie, one-time links."""
 
-import html
-import importlib.resources
-import string
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
@@ -11,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from haidang_cloud.console.door import cookie_of, language_of
 from haidang_cloud.console.parts import Parts
-from haidang_cloud.console.texts import LANGUAGES, named, texts
+from haidang_cloud.console.plain import plain_page
+from haidang_cloud.console.texts import named
 from haidang_cloud.errors import RefusedError
 from haidang_cloud.people.accounts import SESSION_NS
 
@@ -97,18 +95,6 @@ def _let_in(parts: Parts, response: Response, secret: str) -> None:
 
 def _page(parts: Parts, request: Request) -> HTMLResponse:
     language = language_of(request.headers, parts.language)
-    folder = importlib.resources.files("haidang_cloud.console")
-    page = string.Template((folder / "entrance.html").read_text(encoding="utf-8"))
-    words = {key.replace(".", "_"): html.escape(text) for key, text in texts(language).items()}
-    other = next(one for one in LANGUAGES if one != language)
-    centre = named(parts.ruling().catalogue.centre.name, language)
-    return HTMLResponse(
-        page.substitute(
-            words,
-            language=language,
-            other=other,
-            other_name=html.escape(texts(other)["language.name"]),
-            centre=html.escape(centre),
-            theme=(folder / "theme.css").read_text(encoding="utf-8"),
-        )
+    return plain_page(
+        "entrance", language, centre=named(parts.ruling().catalogue.centre.name, language)
     )

@@ -29,6 +29,10 @@ class Sketch(Panel, component="browser/panels/wall_sketch.js"):
     """Places and cameras, drawn as a sketch."""
 
 
+class Looks(Panel, component="browser/panels/wall_looks.js"):
+    """What cameras have seen last."""
+
+
 class Shortlist(Panel, component="browser/panels/wall_shortlist.js"):
     """The open alarms that wait for somebody."""
 

@@ -24,7 +24,11 @@ def setting(visitor: Visitor) -> bytes:
         "catalogue": ruling.number,
         "language": language,
         "texts": dict(texts(language)),
-        "me": {"login": visitor.person.login, "name": visitor.person.name},
+        "me": {
+            "login": visitor.person.login,
+            "name": visitor.person.name,
+            "role": _roles(visitor),
+        },
         "rights": sorted(right for right in Right if visitor.sees(right)),
         "observed": audience.observed,
         "events": bool(audience.events),
@@ -48,6 +52,13 @@ def setting(visitor: Visitor) -> bytes:
         "words": _words(language),
     }
     return msgspec.json.encode(found)
+
+
+def _roles(visitor: Visitor) -> str:
+    """What they are here, as one line."""
+    held = {grant.role for grant in visitor.person.grants}
+    roles = visitor.ruling.catalogue.roles
+    return ", ".join(named(role.name, visitor.language) for role in roles if role.id in held)
 
 
 def _places(catalogue: Catalogue, language: str) -> dict[str, dict[str, Any]]:

@@ -26,6 +26,15 @@ _UNITS = {
     Unit.CELSIUS: " °C",
     Unit.FRAMES_PER_SECOND: " fps",
 }
+_TIMES = {
+    "year": "{yyyy}",
+    "month": "{d}/{M}",
+    "day": "{d}/{M}",
+    "hour": "{HH}:{mm}",
+    "minute": "{HH}:{mm}",
+    "second": "{HH}:{mm}:{ss}",
+}
+"""A day is a date, not a bare number that could be an hour."""
 _MS_NS = 1_000_000
 
 
@@ -94,7 +103,7 @@ class Painter:
                 "min": _shown_ms(window.begin_ns, window),
                 "max": _shown_ms(window.end_ns, window),
                 "axisLine": {"lineStyle": {"color": _LINE}},
-                "axisLabel": {"color": _SOFT, "hideOverlap": True},
+                "axisLabel": {"color": _SOFT, "hideOverlap": True, "formatter": _TIMES},
                 "splitLine": {"show": False},
             },
             "yAxis": {

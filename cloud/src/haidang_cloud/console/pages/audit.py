@@ -18,6 +18,7 @@ from haidang_cloud.people import audit
 from haidang_cloud.people.audit import Line
 
 PAGE = 100
+_CODE = ("object", "detail", "hash")
 _COLUMNS = ("number", "at", "actor", "action", "object", "detail", "hash")
 
 
@@ -30,7 +31,7 @@ async def fill(parts: Parts, visitor: Visitor, request: Request) -> None:
         with ui.element("div").classes("title"):
             ui.html(words["audit.title"], sanitize=False, tag="h2")
             ui.label(words["audit.about"]).classes("quiet")
-        with ui.element("div").classes("body").props('tabindex="0"'):
+        with ui.element("div").classes("body log").props('tabindex="0"'):
             if not lines:
                 ui.label(words["audit.none"]).classes("nothing")
             else:
@@ -60,12 +61,12 @@ def _table(lines: list[Line], zone: ZoneInfo, words: Mapping[str, str]) -> None:
 
 def _row(line: Line, zone: ZoneInfo, words: Mapping[str, str]) -> None:
     at = datetime.fromtimestamp(line.at_ns / 1e9, zone)
-    detail = msgspec.json.encode(line.detail).decode() if line.detail else ""
+    detail = " · ".join(f"{key}: {_said(value)}" for key, value in line.detail.items())
     cells = {
         "number": str(line.number),
         "at": at.strftime("%d/%m/%Y %H:%M:%S"),
         "actor": line.actor,
-        "action": line.action,
+        "action": words.get(f"act.{line.action}", line.action),
         "object": line.object,
         "detail": detail,
         "hash": line.hash[:12],
@@ -74,7 +75,14 @@ def _row(line: Line, zone: ZoneInfo, words: Mapping[str, str]) -> None:
         for column in _COLUMNS:
             with ui.element("td") as cell:
                 cell.props["data-label"] = words[f"audit.{column}"]
-                ui.label(cells[column]).classes("mono" if column in ("detail", "hash") else "")
+                cell.classes(f"of-{column}")
+                shown = ui.label(cells[column]).classes("mono" if column in _CODE else "")
+                if column == "action":
+                    shown.props["title"] = line.action
+
+
+def _said(value: object) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _turning(lines: list[Line], before: int, words: Mapping[str, str]) -> None:

@@ -58,18 +58,20 @@ class BoardPage:
             )
             for panel in board.panels()
         }
+        failed = ui.label("").classes("banner lost").props('role="status"')
+        failed.visible = False
         with ui.element("div").classes("board").props('id="content"'):
             for section in board.sections:
                 ui.html(self._say(section.title), tag="h2").classes("section")
                 for panel in section.panels:
                     self._panel(panel, painters[panel.key])
-        failed = ui.label("").classes("quiet").props('role="status"')
 
         async def refresh() -> None:
             failed.text = await self._refresh(board, hours * 3600)
+            failed.visible = bool(failed.text)
 
-        await refresh()
-        ui.timer(board.refresh_s, refresh, immediate=False)
+        # the page does not wait for stores that may be slow
+        ui.timer(board.refresh_s, refresh)
 
     def _boards(self) -> list[Board]:
         scopes = self._visitor.sees(Right.BOARD_READ)
@@ -133,7 +135,8 @@ class BoardPage:
             with ui.element("div").classes("title") as title:
                 title.props["title"] = self._say(panel.about)
                 ui.html(self._say(panel.title), tag="h2")
-            body = ui.element("div").classes("body")
+            with ui.element("div").classes("body") as body:
+                ui.element("div").classes("skeleton").style("height: 100%")
         self._drawn[panel.key] = self._drawer(panel, painter, body)
 
     def _drawer(self, panel: Panel, painter: Painter, body: Element) -> Callable[[Answered], None]:
@@ -145,9 +148,12 @@ class BoardPage:
         with body:
             chart = ui.echart({}).classes("chart")
             nothing = ui.label(self._say(panel.empty)).classes("nothing")
+        chart.visible = nothing.visible = False
+        waiting = body.default_slot.children[0]
 
         def draw(told: Answered) -> None:
             options = painter.chart(told.rows[panel.key], told.windows[panel.key])
+            waiting.classes(remove="skeleton").visible = False
             chart.visible, nothing.visible = bool(options), not options
             chart.options.clear()
             chart.options.update(options)

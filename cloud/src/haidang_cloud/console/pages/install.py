@@ -11,6 +11,7 @@ from haidang_cloud.console.boards import Answers
 from haidang_cloud.console.door import Visitor, visitor_of
 from haidang_cloud.console.pages import audit
 from haidang_cloud.console.pages.boards import BoardPage
+from haidang_cloud.console.pages.trouble import frame, install_trouble, stop
 from haidang_cloud.console.pages.ways import (
     ALARMS,
     AUDIT,
@@ -25,6 +26,7 @@ from haidang_cloud.console.pages.ways import (
 from haidang_cloud.console.parts import Parts
 from haidang_cloud.console.texts import texts
 from haidang_cloud.console.theme import head
+from haidang_protocols.catalogue.model import Right
 
 Fill = Callable[[Visitor, Request], Awaitable[None]]
 
@@ -49,6 +51,7 @@ def install_pages(parts: Parts) -> None:
         pages.append((FAULTS, FAULTS.path, _faults))
     for way, path, fill in pages:
         _page(way, path, fill, ways)
+    install_trouble(parts, ways)
 
 
 def _page(way: Way, path: str, fill: Fill, ways: tuple[Way, ...]) -> None:
@@ -61,25 +64,34 @@ def _page(way: Way, path: str, fill: Fill, ways: tuple[Way, ...]) -> None:
             return RedirectResponse(mine[0].path, 303)
         words = texts(visitor.language)
         ui.page_title(f"{words[f'way.{way.key}']} · Hải đăng")
-        shown = [{"key": one.key, "path": one.path, "icon": one.icon} for one in mine]
-        panels.Frame(ways=shown, here=way.key)
+        frame(mine, words, here=way.key)
         with ui.element("main").classes(f"page page-{way.key}"):
             if way in mine:
                 await fill(visitor, request)
             else:
-                ui.label(words["state.forbidden"]).classes("nothing")
+                stop("lock", words, "state.forbidden", back=mine[0] if mine else None)
         return None
 
     ui.page(path)(build)
 
 
-async def _overview(_visitor: Visitor, _request: Request) -> None:
+async def _overview(visitor: Visitor, _request: Request) -> None:
+    """What a role sees nothing of takes no room."""
+    cases, events = visitor.sees(Right.CASE_READ), visitor.sees(Right.BOARD_READ)
+    looks = visitor.sees(Right.SNAPSHOT_READ)
     panels.Tally()
-    with ui.element("div").classes("overview"):
+    shape = "whole" if cases and events else "some" if cases else "mending"
+    with ui.element("div").classes(f"overview {shape}{' looking' if looks else ''}"):
         panels.Sketch()
-        panels.Shortlist()
-        panels.Zones()
-        panels.Feed()
+        if looks:
+            panels.Looks()
+        if cases:
+            panels.Shortlist()
+        elif visitor.sees(Right.NODE_READ):
+            panels.Nodes()
+        if events:
+            panels.Zones()
+            panels.Feed()
 
 
 async def _alarms(_visitor: Visitor, request: Request) -> None:

@@ -11,7 +11,7 @@ const copy = (points) => points.map((p) => [...p]);
 const rounded = (n) => Math.round(n * 1e4) / 1e4;
 
 export const Editor = {
-  props: { camera: Object, shapes: Object, version: Number, picture: String, busy: Boolean },
+  props: { camera: Object, shapes: Object, version: Number, picture: String, lies: Object, busy: Boolean },
   emits: ["propose", "cancel"],
   data() {
     const of = (kind, all) => all.map((one) => ({ kind, id: one.id, vi: one.name.vi, en: one.name.en ?? "", points: copy(one.points), watch: "" }));
@@ -193,7 +193,7 @@ export const Editor = {
   template: `
   <div class="view editor">
     <div class="panel"><div class="sight" ref="sight" @pointermove="drag" @pointerup="drop" @pointercancel="drop">
-      <img v-if="picture" :src="picture" alt="" draggable="false" style="object-fit:fill">
+      <img v-if="picture" :src="picture" alt="" draggable="false" :style="lies">
       <div v-else class="nothing">{{ t("camera.grey") }}</div>
       <svg viewBox="0 0 1600 900" preserveAspectRatio="none" aria-hidden="true">
         <template v-for="(one, i) in all" :key="i">

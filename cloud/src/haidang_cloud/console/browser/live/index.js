@@ -4,11 +4,15 @@
 // one is missing, the whole is read again. Rows are replaced, never changed.
 export { live, cases, cameras, nodes, minutes, events, start, renew, setting } from "./store.js";
 export { t, word, nameOf, cameraOf, placeLine } from "./words.js";
-export { age, ago, clockTime, dayTime, today, ageOf, number, timer } from "./times.js";
+export { age, ago, clockTime, dayTime, today, ageOf, number, quarters, timer } from "./times.js";
 export { answer, note, readCase, goOn, logIn, logOut, say, toasts, readDrafts, proposeDrawing, decideDraft } from "./acts.js";
 export { readFaults, pressFault } from "./faults.js";
-export { openCases, byUrgency, SEVERITIES, cameraState, nodeState, caseTitle, caseWhere } from "./judge.js";
+export { openCases, byUrgency, SEVERITIES, cameraState, nodeState, caseTitle, caseWhere, placed } from "./judge.js";
+export { Axis } from "./axis.js";
+export { bell, openBell, turnBell } from "./bell.js";
+export { Keys, typed } from "./keys.js";
 export { Mark } from "./mark.js";
+export { Shot } from "./shot.js";
 export { plan } from "./sketch.js";
 export { arrow, Editor } from "./editor.js";
 export { fault, lineFault } from "./polygon.js";

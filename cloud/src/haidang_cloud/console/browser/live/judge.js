@@ -35,6 +35,13 @@ export function caseWhere(row) {
   return [nameOf("camera", row.camera), zone].filter(Boolean).join(" · ");
 }
 
+// Where a picture lies in what its camera sees: often it is a part only.
+export function placed(crop) {
+  if (!crop) return { inset: 0, width: "100%", height: "100%" };
+  const [x0, y0, x1, y1] = crop.map((share) => share * 100);
+  return { inset: "auto", left: `${x0}%`, top: `${y0}%`, width: `${x1 - x0}%`, height: `${y1 - y0}%` };
+}
+
 // A camera's state as it is now: what its node said last, unless that is too long ago.
 export function cameraState(id) {
   const row = cameras.get(id);

@@ -29,20 +29,21 @@ export function plan(setting, width, height) {
 // --- a map -------------------------------------------------------------------------------------
 
 function mapOf(setting, used, width, height) {
-  const spots = Object.values(setting.places).filter((p) => p.latitude != null && p.longitude != null);
+  // what holds no camera that may be seen is not drawn: its places would stand there empty
+  const spots = Object.values(setting.places).filter((p) => used.has(p.id) && p.latitude != null && p.longitude != null);
   const to = projection(spots, width, height);
   const points = new Map(spots.map((place) => [place.id, to(place)]));
-  spread([...points.values()].filter((p) => p.kind === "spot"));
+  const blocks = blocksOf(setting, points, width > 700);
+  const homes = [...points.values()].filter((p) => p.kind === "spot" || blocks.has(p.id));
+  spread(homes, (p) => blocks.get(p.id)?.reach ?? REACH);
+  for (const p of homes) keepInside(p, blocks.get(p.id), width, height);
   const places = spots.map((place) => ({ ...points.get(place.id), place }));
-  const cameras = fan(setting.cameras, (camera) => {
-    const home = located(setting, camera.place);
-    return home ? points.get(home.id) : null;
-  });
+  const cameras = [...blocks.values()].flatMap((block) => standing(block, points.get(block.id)));
   const areas = groups(setting, spots).map((group) => ({
     id: group.id,
-    path: outline(group.members.map((id) => points.get(id))),
+    path: outline(group.members.map((id) => ({ ...points.get(id), reach: blocks.get(id)?.reach ?? REACH }))),
   }));
-  return { kind: "map", height, places: labelled(places, used, cameras, width, height), cameras, areas, boxes: [], ties: ties(setting, points) };
+  return { kind: "map", height, places: labelled(places, blocks, cameras, width, height), cameras, areas, boxes: [], ties: ties(setting, points) };
 }
 
 // North above, as large as fits; stretched a little where the room is, for it is a sketch.
@@ -54,7 +55,9 @@ function projection(spots, width, height) {
   const squeeze = Math.cos((mid * Math.PI) / 180);
   const spanX = Math.max((Math.max(...lons) - Math.min(...lons)) * squeeze, 1e-6);
   const spanY = Math.max(Math.max(...lats) - Math.min(...lats), 1e-6);
-  const down = (height - 2 * PAD) / spanY, across = (width - 2 * PAD - 80) / spanX;
+  // a few places that lie near each other need not fill a wall
+  const few = spots.length * 120;
+  const down = Math.min(height - 2 * PAD, few) / spanY, across = Math.min(width - 2 * PAD - 80, few) / spanX;
   const y = Math.min(down, across * STRETCH), x = Math.min(across, down * STRETCH);
   const midLon = (Math.min(...lons) + Math.max(...lons)) / 2;
   return (place) => ({
@@ -66,17 +69,23 @@ function projection(spots, width, height) {
 }
 
 // Push apart what would stand on each other; a few rounds are enough for a sketch.
-function spread(points, least = 64) {
+function spread(points, reach) {
   for (let round = 0; round < 24; round++)
     for (let i = 0; i < points.length; i++)
       for (let j = i + 1; j < points.length; j++) {
         const dx = points[j].x - points[i].x || 0.1, dy = points[j].y - points[i].y || 0.1 * (j - i);
-        const far = Math.hypot(dx, dy);
+        const least = reach(points[i]) + reach(points[j]), far = Math.hypot(dx, dy);
         if (far >= least) continue;
         const push = (least - far) / 2 / far;
         points[i].x -= dx * push; points[i].y -= dy * push;
         points[j].x += dx * push; points[j].y += dy * push;
       }
+}
+
+function keepInside(point, block, width, height) {
+  const edge = (block?.reach ?? REACH) + 12;
+  point.x = Math.min(width - edge, Math.max(edge, point.x));
+  point.y = Math.min(height - edge, Math.max(edge, point.y));
 }
 
 // Each place that holds others, with all points below it.
@@ -101,10 +110,10 @@ function ties(setting, points) {
 }
 
 // A soft line around points: the hull of circles about them.
-function outline(points, radius = 40) {
+function outline(points) {
   const around = points.flatMap((p) =>
     Array.from({ length: 16 }, (_, i) => ({
-      x: p.x + radius * Math.cos((i * Math.PI) / 8), y: p.y + radius * Math.sin((i * Math.PI) / 8),
+      x: p.x + (p.reach + 10) * Math.cos((i * Math.PI) / 8), y: p.y + (p.reach + 10) * Math.sin((i * Math.PI) / 8),
     })));
   return "M" + hull(around).map((p) => `${p.x.toFixed(1)} ${p.y.toFixed(1)}`).join("L") + "Z";
 }
@@ -125,33 +134,58 @@ function hull(points) {
 
 const turn = (a, b, c) => (b.x - a.x) * (c.y - a.y) - (b.y - a.y) * (c.x - a.x);
 
-// Cameras of one spot stand side by side below it.
-function fan(cameras, spotOf) {
-  const bySpot = new Map();
-  for (const camera of cameras) {
-    const spot = spotOf(camera);
-    if (!spot) continue;
-    if (!bySpot.has(spot.id)) bySpot.set(spot.id, { spot, cameras: [] });
-    bySpot.get(spot.id).cameras.push(camera);
+// How large a camera is drawn where so many stand together, and how far from the next one.
+const SIZES = [
+  { upto: 6, step: 30, size: 11 },
+  { upto: 12, step: 24, size: 9 },
+  { upto: 30, step: 15, size: 5.5 },
+  { upto: Infinity, step: 12, size: 4.5 },
+];
+const REACH = 30;
+
+// The cameras of one spot stand in a block about it.
+function blocksOf(setting, points, wide) {
+  const found = new Map();
+  for (const camera of setting.cameras) {
+    const id = located(setting, camera.place)?.id;
+    if (!points.has(id)) continue;
+    if (!found.has(id)) found.set(id, { id, cameras: [] });
+    found.get(id).cameras.push(camera);
   }
-  return [...bySpot.values()].flatMap(({ spot, cameras: mine }) =>
-    mine.map((camera, i) => {
-      const across = Math.min(mine.length, 8), row = Math.floor(i / 8), inRow = Math.min(across, mine.length - row * 8);
-      return { camera, x: spot.x + ((i % 8) - (inRow - 1) / 2) * 22, y: spot.y + row * 22 };
-    }));
+  for (const block of found.values()) {
+    const n = block.cameras.length, { step, size } = SIZES.find((one) => n <= one.upto);
+    const narrow = wide ? 1 : 0.75;
+    block.step = step * narrow;
+    block.size = Math.max(4, size * narrow);
+    block.across = n <= 6 ? Math.min(n, 3) : Math.ceil(Math.sqrt(n * 1.8));
+    block.w = block.across * block.step;
+    block.h = Math.ceil(n / block.across) * block.step;
+    block.reach = Math.hypot(block.w, block.h) / 2 + 14;
+  }
+  return found;
 }
 
-// A label goes where no other stands; one without room is shown with its alarm only.
-function labelled(places, used, cameras, width, height) {
-  const taken = cameras.map(({ x, y }) => [x - 11, y - 11, x + 11, y + 11]);
-  const order = { province: 4, city: 0, district: 1, ward: 2, spot: 3 };
-  const wanted = places.filter((one) => used.has(one.place.id) && one.place.kind !== "province");
+function standing({ cameras, across, step, size, h }, spot) {
+  return cameras.map((camera, i) => {
+    const row = Math.floor(i / across), inRow = Math.min(across, cameras.length - row * across);
+    return { camera, size, x: spot.x + ((i % across) - (inRow - 1) / 2) * step, y: spot.y - h / 2 + (row + 0.5) * step };
+  });
+}
+
+// A label goes where no other stands; one without room is left out.
+function labelled(places, blocks, cameras, width, height) {
+  const taken = cameras.map(({ x, y, size }) => [x - size, y - size, x + size, y + size]);
+  const order = { city: 0, district: 1, ward: 2, spot: 3 };
+  const wanted = places.filter((one) => one.place.kind !== "province");
   wanted.sort((a, b) => order[a.place.kind] - order[b.place.kind]);
   return wanted.map((one) => {
     const town = one.place.kind !== "spot";
     const wide = one.place.name.length * (town ? 8.4 : 6.8) + 8, high = town ? 20 : 16;
-    const side = wide / 2 + 26;
-    const tries = town ? [[0, -22], [0, -40], [0, 38], [0, 4]] : [[0, 28], [0, -16], [side, 5], [-side, 5], [0, 50]];
+    const half = blocks.get(one.place.id) ?? { w: 0, h: 0 };
+    const side = wide / 2 + half.w / 2 + 10, down = half.h / 2, tall = town ? 22 : 18;
+    const tries = town && !down
+      ? [[0, 4], [0, -22], [0, -40], [0, 38], [0, -58], [0, 56]]
+      : [[0, down + tall], [0, -down - 8], [side, 5], [-side, 5], [0, down + 2 * tall], [0, -down - 26]];
     for (const [dx, dy] of tries) {
       const box = [one.x + dx - wide / 2, one.y + dy - high, one.x + dx + wide / 2, one.y + dy + 4];
       if (box[0] < 2 || box[2] > width - 2 || box[1] < 0 || box[3] > height) continue;
@@ -165,36 +199,44 @@ function labelled(places, used, cameras, width, height) {
 
 // --- a scheme ------------------------------------------------------------------------------------
 
-// Boxes of places, side by side, each as wide as what is in it.
+// Boxes of places, side by side, each as high as what is in the fullest.
 function schemeOf(setting, used, width, height) {
-  const spots = [...used].filter((id) => setting.cameras.some((camera) => camera.place === id));
   const parents = new Map();
-  for (const id of spots) {
+  for (const id of used) {
+    const there = setting.cameras.filter((camera) => camera.place === id);
+    if (!there.length) continue;
     const parent = setting.places[id].parent ?? id;
     if (!parents.has(parent)) parents.set(parent, []);
-    parents.get(parent).push(id);
+    parents.get(parent).push({ id, cameras: there });
   }
   const columns = [...parents];
   const across = Math.max(1, Math.min(columns.length, Math.floor(width / 160)));
+  const w = (width - 24) / across;
+  for (const spot of columns.flatMap(([, mine]) => mine)) measure(spot, w - 40);
+  const full = (mine) => mine.reduce((sum, spot) => sum + spot.h + 40, 56);
   const down = Math.ceil(columns.length / across);
-  const least = 60 + 54 * Math.max(...columns.map(([, mine]) => mine.length));
-  const w = (width - 24) / across, h = Math.max(least, Math.min((height - 24) / down, 260));
-  const whole = Math.max(height, h * down + 24);
-  const top = (whole - h * down) / 2;
+  const h = Math.max(...columns.map(([, mine]) => full(mine)), Math.min((height - 24) / down, 260));
+  const whole = Math.max(height, h * down + 24), top = (whole - h * down) / 2;
   const boxes = [], places = [], cameras = [];
   columns.forEach(([parent, mine], i) => {
-    const x = 12 + (i % across) * w, y = top + Math.floor(i / across) * h;
+    const x = 12 + (i % across) * w, y = top + Math.floor(i / across) * h, middle = x + w / 2;
     boxes.push({ id: parent, x: x + 6, y: y + 6, w: w - 12, h: h - 12 });
-    places.push({ id: parent, name: setting.places[parent]?.name ?? parent, town: true, x: x + w / 2, y: y + 34 });
-    const step = Math.min((h - 60) / mine.length, 76);
-    const first = y + 56 + Math.max(0, (h - 68 - step * mine.length) / 2);
-    mine.forEach((id, row) => {
-      const there = setting.cameras.filter((camera) => camera.place === id);
-      const cy = first + row * step + step / 2 - 8;
-      places.push({ id, name: id === parent ? "" : setting.places[id].name, town: false, x: x + w / 2, y: cy + 28 });
-      there.forEach((camera, n) =>
-        cameras.push({ camera, x: x + w / 2 + (n - (there.length - 1) / 2) * Math.min(28, (w - 40) / there.length), y: cy }));
-    });
+    places.push({ id: parent, name: setting.places[parent]?.name ?? parent, town: true, x: middle, y: y + 34 });
+    const room = (h - full(mine)) / mine.length;
+    let at = y + 52 + room / 2;
+    for (const spot of mine) {
+      cameras.push(...standing(spot, { x: middle, y: at + spot.h / 2 }));
+      places.push({ id: spot.id, name: spot.id === parent ? "" : setting.places[spot.id].name, town: false, x: middle, y: at + spot.h + 18 });
+      at += spot.h + 40 + room;
+    }
   });
   return { kind: "scheme", height: whole, places, cameras, areas: [], boxes, ties: [] };
+}
+
+function measure(spot, room) {
+  const { step, size } = SIZES.find((one) => spot.cameras.length <= one.upto);
+  spot.step = step;
+  spot.size = size;
+  spot.across = Math.max(1, Math.min(spot.cameras.length, 12, Math.floor(room / step)));
+  spot.h = Math.ceil(spot.cameras.length / spot.across) * step;
 }

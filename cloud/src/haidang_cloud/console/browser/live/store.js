@@ -21,6 +21,7 @@ export const live = reactive({
   heard: 0, // when the last update came, by this browser's clock
   offset: 0, // the centre's clock less this browser's
   now: Date.now(), // the centre's time, once a second
+  minute: Math.floor(Date.now() / 60000), // which minute that is in
   well: { broker: true, database: true, series: true, ingest: true },
 });
 
@@ -28,6 +29,12 @@ let started = false;
 let seq = -1;
 let reading = null;
 let early = [];
+let bell = () => {};
+
+// Who wants to know of alarms that nobody here has seen yet.
+export function onAlarms(ring) {
+  bell = ring;
+}
 
 export function start() {
   if (started) return;
@@ -37,9 +44,14 @@ export function start() {
 }
 
 function tick() {
-  live.now = Date.now() + live.offset;
+  setNow(Date.now() + live.offset);
   const cut = live.cut && Date.now() - live.cut > CUT_MS;
   live.stale = live.ready && (cut || Date.now() - live.heard > STALE_MS);
+}
+
+function setNow(now) {
+  live.now = now;
+  live.minute = Math.floor(now / 60000);
 }
 
 // NiceGUI makes its socket when the page is mounted, which is after its panels are.
@@ -110,6 +122,7 @@ async function readSetting() {
 }
 
 function replaceAll(told) {
+  const seen = live.ready ? new Set(cases.keys()) : null;
   cases.clear();
   nodes.clear();
   minutes.clear();
@@ -118,6 +131,13 @@ function replaceAll(told) {
   take(told, false);
   seq = told.seq;
   live.ready = true;
+  // what was raised while the line was down is as new as what comes now
+  if (seen) ringFor(told.cases, (row) => !seen.has(row.id));
+}
+
+function ringFor(rows, unseen) {
+  const raised = (rows ?? []).filter((row) => row.state === "raised" && unseen(row));
+  if (raised.length) bell(raised);
 }
 
 function hear(told) {
@@ -137,15 +157,16 @@ function hear(told) {
 function take(told, fresh) {
   live.heard = Date.now();
   live.offset = told.at - Date.now();
-  live.now = told.at;
+  setNow(told.at);
   live.stale = false;
   live.cut = 0;
   if (told.well) live.well = told.well;
+  if (fresh) ringFor(told.cases, (row) => !cases.has(row.id));
   for (const row of told.cases ?? []) cases.set(row.id, row);
   for (const row of told.cameras ?? []) cameras.set(row.id, row);
   for (const row of told.nodes ?? []) nodes.set(row.id, row);
   for (const row of told.minutes ?? []) minutes.set(row.m, row);
-  forget(Math.floor(told.at / 60000));
+  forget(live.minute);
   if (told.events?.length) addEvents(told.events, fresh);
 }
 

@@ -28,6 +28,14 @@ export function today(ms) {
   return format("today", { weekday: "short", day: "2-digit", month: "2-digit" }).format(ms);
 }
 
+// The quarter hours among the 60 minutes that end with this one: where on an axis, and what to say.
+export function quarters(minute) {
+  const found = [];
+  for (let m = Math.ceil((minute - 59) / 15) * 15; m <= minute; m += 15)
+    found.push({ at: (m - minute + 59) / 60, text: clockTime(m * 60000, false) });
+  return found;
+}
+
 // How long ago something was, in milliseconds, never less than 0: clocks differ.
 export function ageOf(ms) {
   return Math.max(0, live.now - ms);

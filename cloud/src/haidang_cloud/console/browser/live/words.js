@@ -1,5 +1,9 @@
 // Texts of the viewer's language, and names of the catalogue.
+import { computed } from "vue";
 import { setting } from "./store.js";
+
+// Asked for each row, every second: there may be hundreds.
+const byId = computed(() => new Map(setting.value?.cameras.map((camera) => [camera.id, camera])));
 
 export function t(key, values = {}) {
   const text = setting.value?.texts[key] ?? "";
@@ -12,7 +16,7 @@ export function word(kind, value) {
 }
 
 export function cameraOf(id) {
-  return setting.value?.cameras.find((camera) => camera.id === id);
+  return byId.value.get(id);
 }
 
 export function nameOf(kind, id, camera = "") {

@@ -1,5 +1,5 @@
 // One camera: its picture with zones and lines over it, how it is, its rules, what it saw.
-import { age, ageOf, arrow, cameraOf, cameras, cameraState, caseTitle, clockTime, dayTime, decideDraft, Editor, events, live, Mark, nameOf, nodes, number, openCases, placeLine, proposeDrawing, readDrafts, setting, start, t, timer, word } from "haidang-live";
+import { age, ageOf, arrow, cameraOf, cameras, cameraState, caseTitle, clockTime, dayTime, decideDraft, Editor, events, live, Mark, nameOf, nodes, number, openCases, placed, placeLine, proposeDrawing, readDrafts, setting, start, t, timer, word } from "haidang-live";
 
 export default {
   components: { Editor, Mark },
@@ -52,7 +52,7 @@ export default {
     },
   },
   methods: {
-    t, word, age, dayTime, number, timer, ageOf, clockTime, caseTitle, nameOf, placeLine,
+    t, word, placed, age, dayTime, number, timer, ageOf, clockTime, caseTitle, nameOf, placeLine,
     async look() {
       this.told = await readDrafts(this.camera).catch(() => null);
     },
@@ -98,10 +98,10 @@ export default {
       <div class="grow"><h2 style="font-size:20px">{{ it.name }}</h2><div class="quiet">{{ placeLine(it.place) }}</div></div>
       <button v-if="told && told.may_draw && !drawing" class="button" data-act="draw" @click="drawing = true"><i class="q-icon material-icons notranslate" aria-hidden="true">edit</i>{{ t("camera.draw") }}</button>
       <span class="tag" :class="'tone-' + state.tone" style="font-size:14px;line-height:28px"><Mark :kind="state.tone"/>{{ stateName }}</span></div>
-    <Editor v-if="drawing" :camera="it" :shapes="told.shapes" :version="told.version" :picture="picture" :busy="busy" @propose="propose" @cancel="drawing = false"/>
+    <Editor v-if="drawing" :camera="it" :shapes="told.shapes" :version="told.version" :picture="picture" :lies="placed(row?.crop)" :busy="busy" @propose="propose" @cancel="drawing = false"/>
     <div v-else class="view">
       <div class="panel"><div class="sight">
-        <img v-if="picture" :src="picture" :alt="it.name" style="object-fit:fill" @error="failed = row.picture">
+        <img v-if="picture" :src="picture" :alt="it.name" :style="placed(row.crop)" @error="failed = row.picture">
         <div v-else class="nothing">{{ it.picture ? t("camera.grey") : t("cameras.hidden") }}</div>
         <svg viewBox="0 0 1600 900" preserveAspectRatio="none" aria-hidden="true">
           <polygon v-for="zone in zones" :key="zone.id" class="zone" :class="{ hot: hot.has(zone.id) }" :points="path(zone.polygon)"/>

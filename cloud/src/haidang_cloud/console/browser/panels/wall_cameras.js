@@ -1,15 +1,16 @@
 // A grid of cameras: the last redacted picture, state and why, counts.
-import { age, ageOf, cameras, cameraState, events, live, Mark, minutes, number, openCases, placeLine, setting, start, t, word } from "haidang-live";
+import { age, ageOf, cameras, cameraState, events, live, Mark, minutes, number, openCases, placeLine, setting, SEVERITIES, Shot, start, t, word } from "haidang-live";
 
 export default {
-  components: { Mark },
+  components: { Mark, Shot },
   created: start,
-  data: () => ({ text: "", show: "", failed: {} }),
+  data: () => ({ text: new URLSearchParams(window.location.search).get("find") ?? "", show: "", failed: {} }),
   computed: {
     ready: () => live.ready && setting.value,
     open() {
       const found = {};
-      for (const row of openCases()) found[row.camera] = (found[row.camera] ?? 0) + 1;
+      // the first of a camera is its most urgent
+      for (const row of openCases()) (found[row.camera] ??= { count: 0, severity: row.severity }).count += 1;
       return found;
     },
     hour() {
@@ -24,7 +25,8 @@ export default {
     all() {
       const cards = setting.value.cameras.map((camera) => this.card(camera));
       // what needs somebody comes first
-      return cards.sort((a, b) => b.open - a.open || a.state.good - b.state.good || (a.camera.name < b.camera.name ? -1 : 1));
+      const rank = (card) => (card.open ? SEVERITIES.indexOf(card.open.severity) : SEVERITIES.length);
+      return cards.sort((a, b) => rank(a) - rank(b) || a.state.good - b.state.good || (a.camera.name < b.camera.name ? -1 : 1));
     },
     shown() {
       const wanted = this.text.trim().toLocaleLowerCase();
@@ -32,6 +34,7 @@ export default {
         (!this.show || (this.show === "good") === card.state.good) &&
         (!wanted || `${card.camera.name} ${card.where}`.toLocaleLowerCase().includes(wanted)));
     },
+    tone: () => ({ critical: "tone-bad", warning: "tone-notice", info: "tone-info" }),
     good() {
       return this.all.filter((card) => card.state.good).length;
     },
@@ -45,7 +48,7 @@ export default {
       const picture = camera.picture && row?.picture && !this.failed[row.picture]
         ? `/live/cameras/${camera.id}/pictures/${row.picture}` : "";
       return { camera, row, state, why, picture, name: words[state.state] ?? word("camera", state.state),
-               where: placeLine(camera.place), open: this.open[camera.id] ?? 0, hour: this.hour[camera.id] ?? 0 };
+               where: placeLine(camera.place), open: this.open[camera.id], hour: this.hour[camera.id] ?? 0 };
     },
     missing(card) {
       return !card.camera.picture ? t("cameras.hidden") : t("cameras.no_picture");
@@ -63,15 +66,15 @@ export default {
         <button :aria-pressed="show === 'bad'" @click="show = 'bad'"><Mark kind="bad"/>{{ t("cameras.bad") }} {{ number(all.length - good) }}</button>
       </div>
     </div>
-    <div v-if="!shown.length" class="nothing">{{ t("cameras.no_match") }}</div>
+    <div v-if="!shown.length" class="nothing">{{ t("cameras.no_match") }}<button class="button" @click="text = show = ''">{{ t("cameras.every") }}</button></div>
     <div class="grid">
       <a v-for="card in shown" :key="card.camera.id" class="card" :href="'/cameras/' + card.camera.id" :data-camera="card.camera.id" :data-state="card.state.state">
         <div class="sight">
-          <img v-if="card.picture" :src="card.picture" loading="lazy" alt="" @error="failed[card.row.picture] = true">
-          <div v-else class="nothing">{{ missing(card) }}</div>
+          <Shot v-if="card.picture" :src="card.picture" @gone="failed[card.row.picture] = true"/>
+          <div v-else class="nothing"><i class="q-icon material-icons notranslate" aria-hidden="true">{{ card.state.good ? "image" : "videocam_off" }}</i>{{ missing(card) }}</div>
           <div class="over">
             <span class="tag" :class="'tone-' + card.state.tone"><Mark :kind="card.state.tone"/>{{ card.name }}</span>
-            <span v-if="card.open" class="tag tone-bad"><Mark kind="critical"/>{{ t("cameras.open", { n: card.open }) }}</span>
+            <span v-if="card.open" class="tag" :class="tone[card.open.severity]"><Mark :kind="card.open.severity"/>{{ t("cameras.open", { n: number(card.open.count) }) }}</span>
           </div>
         </div>
         <div class="text">

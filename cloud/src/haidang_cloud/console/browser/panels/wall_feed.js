@@ -8,7 +8,6 @@ export default {
   created: start,
   computed: {
     ready: () => live.ready && setting.value,
-    sees: () => setting.value.events,
     shown: () => events.value.slice(0, SHOWN),
   },
   methods: { t, word, nameOf, clockTime },
@@ -17,7 +16,7 @@ export default {
     <div class="title"><h2>{{ t("feed.title") }}</h2></div>
     <div class="body" tabindex="0" :aria-label="t('feed.title')">
       <div v-if="!ready" class="skeleton" style="height:48px"></div>
-      <div v-else-if="!shown.length" class="nothing">{{ sees ? t("feed.none") : t("state.hidden") }}</div>
+      <div v-else-if="!shown.length" class="nothing">{{ t("feed.none") }}</div>
       <div v-else class="rows">
         <div v-for="row in shown" :key="row.id" class="row" :class="{ fresh: row.fresh }">
           <Mark :kind="row.severity"/>

@@ -1,5 +1,5 @@
 // All open alarms, one of them in full; answered by a tap or a key.
-import { ageOf, answer, byUrgency, cameraOf, cameras, cases, caseTitle, caseWhere, clockTime, dayTime, live, Mark, nameOf, note, number, openCases, placeLine, readCase, setting, SEVERITIES, start, t, timer, word } from "haidang-live";
+import { ageOf, answer, byUrgency, cameraOf, cameras, cases, caseTitle, caseWhere, clockTime, dayTime, Keys, live, Mark, nameOf, note, number, openCases, placeLine, readCase, setting, SEVERITIES, start, t, timer, typed, word } from "haidang-live";
 
 const ITEM = 72;
 const SPARE = 6;
@@ -7,7 +7,7 @@ const KEYS = { a: "acknowledged", s: "on_scene", f: "false", d: "done" };
 const OPEN = ["raised", "acknowledged", "on_scene"];
 
 export default {
-  components: { Mark },
+  components: { Keys, Mark },
   props: { first: String },
   created: start,
   data() {
@@ -115,11 +115,8 @@ export default {
       this.show(told);
     },
     key(event) {
-      if (event.ctrlKey || event.metaKey || event.altKey || live.over) return;
-      if (event.target.closest("input, textarea, select")) {
-        if (event.key === "Escape") event.target.blur();
-        return;
-      }
+      if (event.key === "Escape" && event.target.closest?.("input")) event.target.blur();
+      if (typed(event) || live.over) return;
       const name = event.key.toLowerCase();
       if (event.key === "ArrowDown" || name === "j") this.step(1);
       else if (event.key === "ArrowUp" || name === "k") this.step(-1);
@@ -153,11 +150,11 @@ export default {
             <Mark :kind="one"/>{{ word("severity", one) }} {{ number(counts[one]) }}</button>
         </div>
       </div>
-      <div ref="list" class="list" role="listbox" tabindex="0" :aria-label="t('queue.title')" @scroll="top = $event.target.scrollTop">
+      <div ref="list" class="list" :role="queue.length ? 'listbox' : null" tabindex="0" :aria-label="queue.length ? t('queue.title') : null" @scroll="top = $event.target.scrollTop">
         <div v-if="!ready" class="skeleton" style="height:72px;margin:8px"></div>
         <div v-else-if="!queue.length" class="nothing">
-          <template v-if="open.length">{{ t("queue.no_match") }}</template>
-          <template v-else><Mark kind="good"/>{{ t("queue.none") }}<small>{{ t("queue.none_why") }}</small></template>
+          <template v-if="open.length">{{ t("queue.no_match") }}<button class="button" @click="text = severity = ''">{{ t("queue.every") }}</button></template>
+          <template v-else><Mark kind="good"/>{{ t("queue.none") }}</template>
         </div>
         <div v-else :style="{ height: queue.length * 72 + 'px' }">
           <div v-for="{ row, at } in slice" :key="row.id" class="item" role="option" :data-case="row.id" :aria-selected="row.id === chosen" :class="{ finished: row.state === 'closed' || row.state === 'false_alarm' }" :style="{ top: at * 72 + 'px' }" @click="choose(row.id)">
@@ -168,10 +165,9 @@ export default {
           </div>
         </div>
       </div>
-      <div class="foot">{{ t("queue.keys") }}</div>
     </section>
     <section class="panel detail" :data-shown="whole ? whole.case.id : ''">
-      <div v-if="!chosen" class="nothing">{{ t("queue.choose") }}</div>
+      <div v-if="!chosen" class="nothing choose"><p>{{ t(open.length ? "queue.choose" : "queue.none_why") }}</p><Keys/></div>
       <div v-else-if="gone" class="nothing">{{ t("queue.gone") }}<button class="button" @click="choose('')">{{ t("queue.back") }}</button></div>
       <div v-else-if="!row || !ready" class="nothing"><div class="skeleton" style="width:60%;height:32px"></div></div>
       <template v-else>

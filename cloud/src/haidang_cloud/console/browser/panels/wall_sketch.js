@@ -3,10 +3,20 @@ import { cameraState, live, Mark, openCases, plan, setting, start, SEVERITIES, t
 
 const COLOURS = { good: "var(--good)", notice: "var(--notice)", bad: "var(--bad)", faint: "var(--faint)" };
 
+const LEGEND = 28;
+// Smaller ones carry no figure: their shape alone says what they are.
+const ROOMY = 8;
+
+const cross = ({ x, y, size }) => {
+  const half = size * 0.42;
+  return `M${x - half} ${y - half}l${2 * half} ${2 * half}m0 ${-2 * half}l${-2 * half} ${2 * half}`;
+};
+const diamond = ({ x, y, size }) => `M${x} ${y - size - 2}l${size + 2} ${size + 2}l${-size - 2} ${size + 2}l${-size - 2} ${-size - 2}z`;
+
 export default {
   components: { Mark },
   created: start,
-  data: () => ({ width: 900, height: 420 }),
+  data: () => ({ width: 900, height: 420, LEGEND, ROOMY }),
   mounted() {
     this.observer = new ResizeObserver(() => {
       const box = this.$refs.body?.getBoundingClientRect();
@@ -20,7 +30,7 @@ export default {
   computed: {
     ready: () => live.ready && setting.value,
     plan() {
-      return plan(setting.value, this.width, this.height);
+      return plan(setting.value, this.width, this.height - LEGEND);
     },
     alarms() {
       const found = new Map();
@@ -34,20 +44,22 @@ export default {
     // what is in alarm is drawn last, above the rest
     cameras() {
       return this.plan.cameras
-        .map((one) => ({ ...one, ...this.look(one.camera) }))
+        .map((one) => ({ ...one, ...this.look(one) }))
         .sort((a, b) => (a.alarm ? 1 : 0) - (b.alarm ? 1 : 0));
     },
   },
   methods: {
     t,
-    look(camera) {
+    look(one) {
+      const camera = one.camera;
       const state = cameraState(camera.id);
       const alarm = this.alarms.get(camera.id);
       const words = { silent: t("cameras.silent"), unknown: t("cameras.unknown") };
       const title = [camera.name, words[state.state] ?? word("camera", state.state)];
       if (alarm) title.push(t("sketch.alarm", { n: alarm.count }));
+      const mark = alarm ? diamond(one) : cross(one);
       const colour = alarm ? { critical: "var(--bad)", warning: "var(--notice)", info: "var(--info)" }[alarm.severity] : COLOURS[state.tone];
-      return { alarm, colour, good: state.good, title: title.join(" · "), href: alarm ? `/alarms/${alarm.first}` : `/cameras/${camera.id}` };
+      return { alarm, colour, mark, good: state.good, title: title.join(" · "), href: alarm ? `/alarms/${alarm.first}` : `/cameras/${camera.id}` };
     },
   },
   template: `
@@ -56,20 +68,29 @@ export default {
     <div class="body" ref="body">
       <div v-if="!ready" class="skeleton" style="height:100%"></div>
       <div v-else-if="!plan.cameras.length" class="nothing">{{ t("sketch.none") }}</div>
-      <svg v-else :viewBox="'0 0 ' + width + ' ' + plan.height" :style="{ height: plan.height + 'px' }" role="group" :aria-label="t('sketch.title')">
+      <svg v-else :viewBox="'0 0 ' + width + ' ' + (plan.height + LEGEND)" :style="{ height: plan.height + LEGEND + 'px' }" role="group" :aria-label="t('sketch.title')">
         <path v-for="area in plan.areas" :key="area.id" class="area" :d="area.path"/>
         <rect v-for="box in plan.boxes" :key="box.id" class="area" :x="box.x" :y="box.y" :width="box.w" :height="box.h" rx="10"/>
         <line v-for="tie in plan.ties" :key="tie.id" class="tie" :x1="tie.x1" :y1="tie.y1" :x2="tie.x2" :y2="tie.y2"/>
         <a v-for="one in cameras" :key="one.camera.id" class="cam" :href="one.href" :aria-label="one.title" :data-camera="one.camera.id">
           <title>{{ one.title }}</title>
-          <circle v-if="one.alarm" class="wave" :cx="one.x" :cy="one.y" r="10" :style="{ stroke: one.colour }"/>
-          <circle class="ring" :cx="one.x" :cy="one.y" :r="one.alarm ? 10 : 8" :style="{ stroke: one.colour, fill: one.alarm ? one.colour : null }"/>
-          <circle v-if="!one.alarm && one.good" :cx="one.x" :cy="one.y" r="3.5" :style="{ fill: one.colour }"/>
-          <path v-else-if="!one.alarm" :d="'M' + (one.x - 3.5) + ' ' + (one.y - 3.5) + 'l7 7m0 -7l-7 7'" :style="{ stroke: one.colour, strokeWidth: 2 }"/>
-          <text v-else :x="one.x" :y="one.y + 4.5" text-anchor="middle" font-size="12" font-weight="700" fill="#14060a">{{ one.alarm.count > 99 ? "99+" : one.alarm.count }}</text>
+          <circle class="hit" :cx="one.x" :cy="one.y" :r="one.size + 6"/>
+          <circle v-if="one.alarm" class="wave" :cx="one.x" :cy="one.y" :r="one.size" :style="{ stroke: one.colour }"/>
+          <template v-if="one.size < ROOMY">
+            <path v-if="one.alarm" :d="one.mark" :style="{ fill: one.colour }"/>
+            <circle v-else-if="one.good" :cx="one.x" :cy="one.y" :r="one.size - 1" :style="{ fill: one.colour }"/>
+            <path v-else :d="one.mark" :style="{ stroke: one.colour, strokeWidth: 2 }"/>
+          </template>
+          <template v-else>
+            <circle class="ring" :cx="one.x" :cy="one.y" :r="one.alarm ? one.size + 1 : one.size - 1" :style="{ stroke: one.colour, fill: one.alarm ? one.colour : null }"/>
+            <text v-if="one.alarm" :x="one.x" :y="one.y + one.size * 0.42" text-anchor="middle" :font-size="one.size * (one.alarm.count > 99 ? 0.85 : 1.15)" font-weight="700" fill="#14060a">{{ one.alarm.count > 99 ? "99+" : one.alarm.count }}</text>
+            <circle v-else-if="one.good" :cx="one.x" :cy="one.y" :r="one.size * 0.42" :style="{ fill: one.colour }"/>
+            <path v-else :d="one.mark" :style="{ stroke: one.colour, strokeWidth: 2 }"/>
+          </template>
         </a>
         <text v-for="place in plan.places" :key="place.id" class="halo" :class="place.town ? 'town' : 'spot'" :x="place.x" :y="place.y" text-anchor="middle" style="pointer-events:none">{{ place.name }}</text>
       </svg>
     </div>
+    <ul v-if="ready && plan.cameras.length" class="legend"><li><Mark kind="good"/>{{ t("cameras.good") }}</li><li><Mark kind="bad"/>{{ t("cameras.bad") }}</li><li><Mark kind="critical"/>{{ t("sketch.legend") }}</li></ul>
   </section>`,
 };

@@ -1,19 +1,21 @@
 // Open alarms by severity with their age, cameras alive of all, events per minute, nodes.
-import { age, ageOf, cameraState, live, Mark, minutes, nodes, nodeState, number, openCases, setting, SEVERITIES, start, t, word } from "haidang-live";
+import { age, ageOf, Axis, cameraState, live, Mark, minutes, nodes, nodeState, number, openCases, quarters, setting, SEVERITIES, start, t, word } from "haidang-live";
 
 export default {
-  components: { Mark },
+  components: { Axis, Mark },
   created: start,
   computed: {
     ready: () => live.ready && setting.value,
     sees: () => setting.value.events,
+    answers: () => setting.value.rights.includes("case.read"),
     severities() {
-      const open = openCases();
-      return SEVERITIES.map((severity) => {
-        const mine = open.filter((row) => row.severity === severity);
-        const oldest = Math.min(...mine.map((row) => row.raised));
-        return { severity, count: mine.length, oldest, name: word("severity", severity) };
-      });
+      const found = new Map(SEVERITIES.map((severity) => [severity, { count: 0, oldest: Infinity }]));
+      for (const row of openCases()) {
+        const mine = found.get(row.severity);
+        mine.count += 1;
+        mine.oldest = Math.min(mine.oldest, row.raised);
+      }
+      return SEVERITIES.map((severity) => ({ severity, ...found.get(severity), name: word("severity", severity) }));
     },
     cameras() {
       const all = setting.value.cameras;
@@ -25,16 +27,17 @@ export default {
       return { all: all.length, good: all.filter((node) => nodeState(node.id).good).length, waiting };
     },
     bars() {
-      const last = Math.floor(live.now / 60000);
+      const last = live.minute;
       const counts = Array.from({ length: 60 }, (_, i) => minutes.get(last - 59 + i)?.n ?? 0);
       const most = Math.max(4, ...counts);
       return { now: counts[58], most, counts: counts.map((n) => (n ? Math.max(1.5, (n / most) * 46) : 0)) };
     },
+    ticks: () => quarters(live.minute),
   },
   methods: { t, number, age, ageOf },
   template: `
-  <section v-if="ready" class="tally" aria-label="Toàn cảnh">
-    <div class="panel"><h2>{{ t("tally.open") }}</h2>
+  <section v-if="ready" class="tally" :aria-label="t('way.overview')">
+    <div v-if="answers" class="panel open"><h2>{{ t("tally.open") }}</h2>
       <div class="severities">
         <a v-for="one in severities" :key="one.severity" href="/alarms" :class="{ zero: !one.count }" :data-severity="one.severity">
           <div class="figure"><Mark :kind="one.severity"/><span data-count>{{ number(one.count) }}</span></div>
@@ -47,23 +50,20 @@ export default {
       <div class="figure" :class="cameras.all && cameras.good < cameras.all ? 'tone-notice' : ''">{{ number(cameras.good) }}<small>{{ t("tally.cameras_of", { n: number(cameras.all) }) }}</small></div>
       <div class="quiet">{{ !cameras.all ? t("tally.cameras_none") : cameras.good < cameras.all ? t("tally.cameras_bad", { n: number(cameras.all - cameras.good) }) : t("tally.cameras_good") }}</div>
     </div>
-    <div class="panel" data-tally="events"><h2>{{ t("tally.events") }}</h2>
-      <div v-if="!sees" class="quiet">{{ t("state.hidden") }}</div>
-      <div v-else style="display:flex;gap:16px;align-items:end;flex:1;min-height:0">
+    <div v-if="sees" class="panel events" data-tally="events"><h2>{{ t("tally.events") }}</h2>
+      <div class="beside">
         <div class="figure">{{ number(bars.now) }}</div>
-        <svg class="bars" viewBox="0 0 300 50" preserveAspectRatio="none" role="img" :aria-label="t('tally.events_why')">
+        <div class="chart"><svg class="bars" viewBox="0 0 300 50" preserveAspectRatio="none" role="img" :aria-label="t('tally.events_why', { n: number(bars.most) })">
+          <line v-for="tick in ticks" :key="tick.text" class="tick" :x1="tick.at * 300" :x2="tick.at * 300" y1="0" y2="50"/>
           <line x1="0" x2="300" y1="49.5" y2="49.5"/>
           <rect v-for="(h, i) in bars.counts" :key="i" :x="i * 5" :y="49 - h" width="3.8" :height="h" :class="{ last: i === 59 }"/>
-        </svg>
+        </svg><Axis/></div>
       </div>
-      <div v-if="sees" class="quiet">{{ t("tally.events_why") }}</div>
+      <div class="quiet">{{ t("tally.events_why", { n: number(bars.most) }) }}</div>
     </div>
-    <div class="panel" data-tally="nodes"><h2>{{ t("tally.nodes") }}</h2>
-      <template v-if="nodes.all">
-        <div class="figure" :class="nodes.good < nodes.all ? 'tone-notice' : ''">{{ number(nodes.good) }}<small>{{ t("tally.cameras_of", { n: number(nodes.all) }) }}</small></div>
-        <div class="quiet">{{ nodes.waiting ? t("tally.nodes_waiting", { n: number(nodes.waiting) }) : t("tally.nodes_good") }}</div>
-      </template>
-      <div v-else class="quiet">{{ t("tally.nodes_hidden") }}</div>
+    <div v-if="nodes.all" class="panel" data-tally="nodes"><h2>{{ t("tally.nodes") }}</h2>
+      <div class="figure" :class="nodes.good < nodes.all ? 'tone-notice' : ''">{{ number(nodes.good) }}<small>{{ t("tally.cameras_of", { n: number(nodes.all) }) }}</small></div>
+      <div class="quiet">{{ nodes.waiting ? t("tally.nodes_waiting", { n: number(nodes.waiting) }) : t("tally.nodes_good") }}</div>
     </div>
   </section>
   <section v-else class="tally"><div v-for="i in 4" class="panel"><div class="skeleton" style="height:24px"></div><div class="skeleton" style="height:44px"></div></div></section>`,
