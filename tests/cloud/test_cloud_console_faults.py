@@ -28,7 +28,6 @@ def demo() -> Iterator[Desk]:
     opened = Desk(
         reads={"/api/account": lambda _: {"lost": 0}, "/api/faults": lambda _: []},
         acts={"/api/faults/": press},
-        language="vi",
     )
     yield opened
     opened.close()

@@ -1,6 +1,5 @@
 """The console as people use it: a real process, a real browser, each role, wide and on a phone."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -19,7 +18,7 @@ from haidang_protocols.wire.messages import AnswerKind, CameraState
 from servers import start
 from system.browser.access import barriers
 from system.browser.centre import Centre
-from system.browser.chromium import PHONE, WIDE, Browser, programs
+from system.browser.chromium import PHONE, WIDE, Browser, demand
 
 POLLING = "/_nicegui_ws/socket.io/?EIO=4&transport=polling"
 LIVE = ".standing .pulse:not(.waiting)"
@@ -45,11 +44,7 @@ def centre(tmp_path_factory: pytest.TempPathFactory, mosquitto_program: Path) ->
 @pytest.fixture(scope="module")
 def window() -> Iterator[Browser]:
     """One browser for all."""
-    if programs() is None:
-        missing = "Chromium and chromedriver are not installed (apt install chromium-driver)"
-        if os.environ.get("HAIDANG_REQUIRE") == "1":
-            pytest.fail(f"required, but {missing}")
-        pytest.skip(missing)
+    demand()
     opened = Browser()
     yield opened
     opened.close()

@@ -27,7 +27,7 @@ from system.browser.chromium import Browser, browser, programs
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
 STREET = "street:market?traffic=1.5&seed=31&hold=my-camera.hold"
-FAULT_S = 4
+FAULT_S = 5
 NewDemo = Callable[..., Demo]
 
 
@@ -90,19 +90,34 @@ def press_every_button(demo: Demo) -> None:
         return
     with browser() as window:
         break_everything(demo, buttons(demo, window))
-        window.wait_text("[data-figure=refused] b", "1")
-        assert window.text("[data-figure=lost] b") == "0"
-        assert window.text("[data-figure=doubled] b") == "0"
+        (refused,) = demo.account()["refused"]
+        window.wait_text("[data-refused=malformed]", refused["example"])
+        window.wait_text("[data-figure=refused] dd", "1")
+        window.wait_text("[data-verdict]", "No record is lost")
+        window.wait_text(".account .says p", "The centre has stored all")
+        for figure in ("waiting", "lost", "doubled"):
+            assert window.text(f"[data-figure={figure}] dd") == "0"
         assert barriers(window) == []
         assert window.errors() == []
 
 
 def buttons(demo: Demo, window: Browser) -> Callable[[str], None]:
-    """Presses a fault as a person does, on the page that the demo printed."""
-    link = re.search(r"http://127.0.0.1:\d+/#token=\S+", demo.said)
+    """Presses a fault as a person does: let in by the link, on the page, both as printed."""
+    link = re.search(r"http://127.0.0.1:\d+/enter#link=\S+", demo.said)
+    page = re.search(r"http://127.0.0.1:\d+/faults", demo.said)
     assert link is not None
-    window.open(f"{link.group(0)}&seconds={FAULT_S}")
-    return lambda fault: window.click(f"button[name={fault}]:not([disabled])")
+    assert page is not None
+    window.open(link.group(0))
+    window.wait(".frame header")
+    window.open(page.group(0))
+    window.find("select[name=lasts]").send_keys(f"{FAULT_S} s")
+
+    def press(fault: str) -> None:
+        window.click(f"button[name={fault}]:not([disabled])")
+        if fault != "message":
+            window.wait_text(f"[data-fault={fault}][data-on=true] [role=timer]", "s left")
+
+    return press
 
 
 def break_everything(demo: Demo, press: Callable[[str], None]) -> None:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -13,10 +14,10 @@ from haidang_cloud.state import versions
 from haidang_protocols.catalogue import geometry, load_texts
 from haidang_protocols.catalogue.model import Camera, Text
 from haidang_protocols.wire.topics import NodeLeaf
-from servers import find, start
+from servers import start
 from system.browser.access import barriers
 from system.browser.centre import Centre
-from system.browser.chromium import PHONE, WIDE, Browser, programs
+from system.browser.chromium import PHONE, WIDE, Browser, demand
 
 LIVE = ".standing .pulse:not(.waiting)"
 CORNERS = ".grip:not(.middle)"
@@ -28,12 +29,10 @@ import("haidang-live").then(({ fault }) => done(shapes.map(fault)));
 
 
 @pytest.fixture(scope="module")
-def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
-    mosquitto = find.program("mosquitto")
-    if mosquitto is None or programs() is None:
-        pytest.skip("mosquitto, chromium and chromedriver are needed")
+def centre(tmp_path_factory: pytest.TempPathFactory, mosquitto_program: Path) -> Iterator[Centre]:
+    demand()
     folder = tmp_path_factory.mktemp("zones")
-    broker = start.mosquitto(mosquitto, folder / "broker")
+    broker = start.mosquitto(mosquitto_program, folder / "broker")
     broker.start()
     made = Centre(folder, broker.port)
     made.nodes.start()

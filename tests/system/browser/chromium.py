@@ -1,12 +1,14 @@
 """A headless Chromium, driven by its own chromedriver; nothing is downloaded."""
 
 import contextlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from selenium import webdriver
 from selenium.webdriver import ActionChains
 from selenium.webdriver.chrome.options import Options
@@ -38,6 +40,16 @@ def programs() -> tuple[str, str] | None:
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")
     return (browser, driver) if browser and driver else None
+
+
+def demand() -> None:
+    """Skip, or fail where everything is required, without a browser."""
+    if programs() is not None:
+        return
+    missing = "Chromium and chromedriver are not installed (apt install chromium-driver)"
+    if os.environ.get("HAIDANG_REQUIRE") == "1":
+        pytest.fail(f"required, but {missing}")
+    pytest.skip(missing)
 
 
 class Browser:

@@ -1,8 +1,8 @@
 """The desk: loopback HTTP with a token, at which somebody breaks the demo and reads the account.
 
 `GET /api/account` · `GET /api/faults` · `POST /api/faults/{name}` or `…/{name}/{seconds}` ·
-`POST /api/people/{login}/link`, each with `Authorization: Bearer TOKEN`; `GET /` is a page with
-buttons.
+`POST /api/people/{login}/link`, each with `Authorization: Bearer TOKEN`. People reach it
+through the console, which asks in their name.
 """
 
 import hmac
@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.resources import files
 from typing import Any
 
 import msgspec
@@ -23,36 +22,17 @@ Answer = Callable[[str], object]
 """Takes the rest of a path, gives what is told as JSON."""
 
 _STATUS = {"unknown": HTTPStatus.NOT_FOUND, "on": HTTPStatus.CONFLICT}
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-        "connect-src 'self'; frame-ancestors 'none'"
-    ),
-}
+_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 class Desk:
     """Serves in threads of its own until it is closed."""
 
-    def __init__(
-        self, *, reads: Mapping[str, Answer], acts: Mapping[str, Answer], language: str
-    ) -> None:
+    def __init__(self, *, reads: Mapping[str, Answer], acts: Mapping[str, Answer]) -> None:
         """Answer `GET` by `reads` and `POST` by `acts`, by the beginning of the path."""
         self.token = secrets.token_urlsafe(24)
-        page = (files("haidang_cloud.demo") / "desk.html").read_text(encoding="utf-8")
-        handler = type(
-            "_DeskHandler",
-            (_Handler,),
-            {
-                "reads": reads,
-                "acts": acts,
-                "token": self.token,
-                "page": page.replace("{{language}}", language).encode(),
-            },
-        )
+        known = {"reads": reads, "acts": acts, "token": self.token}
+        handler = type("_DeskHandler", (_Handler,), known)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -60,11 +40,6 @@ class Desk:
             target=self._server.serve_forever, kwargs={"poll_interval": 0.2}, name="desk"
         )
         self._thread.start()
-
-    @property
-    def link(self) -> str:
-        """The page, with the token behind `#`, which a browser sends to nobody."""
-        return f"{self.url}/#token={self.token}"
 
     def close(self) -> None:
         """Serve no more."""
@@ -80,12 +55,8 @@ class _Handler(BaseHTTPRequestHandler):
     reads: Mapping[str, Answer]
     acts: Mapping[str, Answer]
     token: str
-    page: bytes
 
     def do_GET(self) -> None:  # the library's own name
-        if self.path == "/":
-            self._send(HTTPStatus.OK, self.page, "text/html; charset=utf-8")
-            return
         self._answer(self.reads)
 
     def do_POST(self) -> None:  # the library's own name
@@ -113,13 +84,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _tell(self, status: HTTPStatus, told: object) -> None:
         body = json.dumps(msgspec.to_builtins(told), ensure_ascii=False).encode()
-        self._send(status, body, "application/json")
-
-    def _send(self, status: HTTPStatus, body: bytes, kind: str) -> None:
         self.send_response(status)
         for name, value in _HEADERS.items():
             self.send_header(name, value)
-        self.send_header("Content-Type", kind)
+        self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -44,7 +44,6 @@ class FaultShown(msgspec.Struct, frozen=True, kw_only=True):
     """A fault as people see it; `left_s` is above 0 while it is on."""
 
     name: str
-    title: str
     for_s: float
     left_s: float
 
@@ -66,7 +65,6 @@ class Faults:
         return tuple(
             FaultShown(
                 name=name,
-                title=self._words(f"fault_{name}"),
                 for_s=fault.for_s,
                 left_s=round(max(0.0, left.get(name, 0.0)), 1),
             )

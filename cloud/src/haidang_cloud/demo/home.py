@@ -21,6 +21,7 @@ from haidang_protocols.errors import UserError
 CENTRE, SITE, NODE = "demo", "vung-tau", "vung-tau-1"
 GUEST = "khach"
 MARK = "demo.json"
+DESK = "desk.json"
 SPOOL_MB = 32
 
 
@@ -72,7 +73,7 @@ class Home:
         self.unset_clock = self.node / "clock.unset"
         self.data_sources = folder / DATA_SOURCES
         self.broker_conf = folder / "broker" / "mosquitto.conf"
-        self.desk_file = folder / "desk.json"
+        self.desk_file = folder / DESK
         self.again = (folder / MARK).exists()
 
     def write_configs(
@@ -106,8 +107,11 @@ class Home:
         config["broker"]["port"] = port
         _write(self.node_file, config)
 
-    def give_catalogue(self, texts: Mapping[str, str]) -> None:
-        """Put a catalogue on the node, whole files at a time."""
+    def give_catalogue(self, texts: Mapping[str, str], *, number: int) -> None:
+        """Put a version of the catalogue on the node, whole files at a time; its number comes last.
+
+        The node then says that it runs this version.
+        """
         for name, text in texts.items():
             fresh = self.node_catalogue / f".{name}.new"
             fresh.write_text(text, encoding="utf-8")
@@ -115,6 +119,7 @@ class Home:
         for path in self.node_catalogue.glob("*.yaml"):
             if path.name not in texts:
                 path.unlink()
+        (self.node_catalogue / "VERSION").write_text(f"{number}\n", encoding="ascii")
 
     def mark(self) -> None:
         """It is set up: the next demo in this folder goes on from here."""
@@ -218,6 +223,7 @@ def _centre(ports: Ports, roles: list[str], *, language: str, console: bool) -> 
             "port": ports.console,
             "origin": f"http://127.0.0.1:{ports.console}",
             "language": language,
+            "desk": DESK,
         }
     return config
 

@@ -153,8 +153,7 @@ class _Demo:
         camera = watch.catalogue.cameras[-1].id
         faults = faults_of(self._home, self._crew, cord, watch, camera=camera)
         self._faults = Faults(faults, self._words)
-        self._desk = self._open_desk(self._faults)
-        self._open.callback(self._desk.close)
+        self._open.callback(self._open_desk(self._faults).close)
         self._stop.settle()
 
     def _shows(self) -> Shows:
@@ -188,7 +187,6 @@ class _Demo:
                 "/api/faults/": lambda rest: _pressed(faults, rest),
                 "/api/people/": self._entry,
             },
-            language=self._words.language,
         )
         told = {"url": desk.url, "token": desk.token}
         self._home.desk_file.touch(mode=0o600)
@@ -239,9 +237,9 @@ class _Demo:
         self._say(f"\n{words('ready', seconds=f'{seconds:.1f}')}\n")
         if self._console:
             self._say(words("console", link=self._watch.entry_link(GUEST, self._origin)))
+            self._say(words("desk", link=f"{self._origin}/faults"))
         else:
             self._say(words("no_console", link=self._origin))
-        self._say(words("desk", link=self._desk.link))
         if self._options.servers.grafana:
             self._say(words("grafana", link=self._options.servers.grafana))
         self._say("")

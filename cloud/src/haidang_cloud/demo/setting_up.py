@@ -68,7 +68,7 @@ class SettingUp:
             with step("step_enrol", node=NODE):
                 self._enrol()
             with step("step_catalogue", cameras=shows.cameras):
-                self._publish(shows.texts)
+                self._publish()
             if self._servers.grafana:
                 with step("step_boards"):
                     self._boards()
@@ -125,11 +125,10 @@ class SettingUp:
         self._run(*words, stdin=token)
         self._crew.retire("enrolment")
 
-    def _publish(self, texts: Mapping[str, str]) -> None:
+    def _publish(self) -> None:
         words = ("catalog", "apply", str(self._home.catalogue))
         config = ("--config", str(self._home.centre_file))
         self._run(*words, *config, "--by", BY, "--why", "demo")
-        self._home.give_catalogue(texts)
 
     def _boards(self) -> None:
         language = self._progress.words.language

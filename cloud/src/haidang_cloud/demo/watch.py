@@ -118,6 +118,6 @@ class Watch:
         version = versions.newest(self._state, CENTRE)
         if version is None:
             raise RuntimeError("the catalogue was published a moment ago")
-        self._home.give_catalogue(version.texts)
+        self._home.give_catalogue(version.texts, number=version.number)
         self._version = version.number
         return load_texts(version.texts)
