@@ -17,6 +17,7 @@ from typing import Any
 from servers import start
 
 READY_S = 150.0
+NOBODY = 65534
 HAIDANG = str(Path(sys.executable).with_name("haidang"))
 
 
@@ -51,18 +52,36 @@ def _pss_mb(pid: int) -> float:
     return int(found.group(1)) / 1024 if found else 0.0
 
 
+def _ordinary(folder: Path) -> list[str]:
+    """What runs a command as nobody, to whom the folder is given: one who may read all, as root's
+    own installation, and change nothing else. Nothing where we are not root anyway.
+    """
+    if os.geteuid() != 0:
+        return []
+    folder.mkdir()
+    os.chown(folder, NOBODY, NOBODY)
+    right = "+dac_read_search"
+    who = (f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+    return ["setpriv", *who, f"--inh-caps={right}", f"--ambient-caps={right}", "--"]
+
+
 class Demo:
     """`haidang demo` in a folder that is kept."""
 
     def __init__(
-        self, folder: Path, *arguments: str, environment: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        ordinary: bool = False,
     ) -> None:
-        """Start it; it is ready after `await_ready`."""
+        """Start it, by an ordinary user if wanted; it is ready after `await_ready`."""
         self.folder, self.log = folder / "demo", folder / "demo.log"
         command = [HAIDANG, "demo", "--lang", "en", "--port", "0", "--keep", str(self.folder)]
+        user = _ordinary(self.folder) if ordinary else []
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*command, *arguments],
+                [*user, *command, *arguments],
                 stdout=log,
                 stderr=log,
                 env=os.environ | (environment or {}),
@@ -147,6 +166,10 @@ class Demo:
     def pids(self) -> list[int]:
         """All its processes."""
         return [self.process.pid, *children_of(self.process.pid)]
+
+    def owners(self) -> set[int]:
+        """Whose its processes are."""
+        return {Path(f"/proc/{pid}").stat().st_uid for pid in self.pids()}
 
     def memory(self) -> dict[str, float]:
         """MB of each process by what it is, what is shared counted by its share (PSS)."""

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,8 @@ def new_demo(tmp_path: Path, mosquitto_program: Path) -> Iterator[NewDemo]:
     """Starts demos; what is left of them ends with the test."""
     made: list[Demo] = []
 
-    def make(*arguments: str, environment: Mapping[str, str] | None = None) -> Demo:
-        made.append(Demo(tmp_path, *arguments, environment=environment))
+    def make(*arguments: str, **more: Any) -> Demo:
+        made.append(Demo(tmp_path, *arguments, **more))
         return made[-1]
 
     yield make
@@ -212,7 +212,7 @@ def test_a_camera_or_a_model_that_no_node_can_read_is_a_plain_sentence() -> None
 @pytest.mark.influx
 @pytest.mark.postgres
 @pytest.mark.data
-def test_a_camera_of_ones_own_on_real_servers(
+def test_an_ordinary_user_s_camera_on_real_servers(
     new_demo: NewDemo, real: dict[str, Any], data_dir: Path
 ) -> None:
     """PostgreSQL and InfluxDB themselves, and Grafana's boundary."""
@@ -227,8 +227,11 @@ def test_a_camera_of_ones_own_on_real_servers(
             *("--influxdb", influx["url"], "--influxdb-org", influx["org"]),
             *("--influxdb-token-file", influx["token_file"]),
             environment=log_in,
+            ordinary=True,
         )
         demo.await_ready()
+        assert len(demo.owners()) == 1
+        assert 0 not in demo.owners()
         assert "Drawing boards in Grafana" in demo.said
         assert any(verb == "POST" and "dashboards" in path for verb, path in grafana.writes())
         demo.await_first_alarm()
