@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -89,6 +90,18 @@ def test_a_zone_moves_and_everything_else_stays_as_it_was_written() -> None:
     assert camera.rules == before.rules
     assert camera.zones[0].name == before.zones[0].name
     assert "rules:\n      - {id: night" in changed
+
+
+def test_a_file_that_a_program_wrote_is_changed_as_well() -> None:
+    """Its dashes stand right under their key."""
+    written = yaml.safe_dump(yaml.safe_load(COMMENTED), sort_keys=False, allow_unicode=True)
+    assert "  zones:\n  - id: yard" in written
+    given = (zone(name=DOOR), zone(id=None, name=DOOR, watch=("car",)))
+    changed, camera = draw(written, "east", *given, lines=[line()])
+    assert [one.id for one in camera.zones] == ["yard", "cua-sau"]
+    again, camera = draw(changed, "east", *given[:1], dropped=[camera.rules[-1].id])
+    assert (len(camera.zones), len(camera.lines), len(camera.rules)) == (1, 0, 1)
+    assert load_texts({"a.yaml": again}).cameras[0] == camera
 
 
 def test_what_is_drawn_as_it_was_changes_nothing() -> None:

@@ -279,9 +279,13 @@ def _with(text: str, camera: str, key: str, entries: Sequence[Struct]) -> str:
         raise RefusedError("unknown", f"no file of the catalogue declares camera {camera!r}")
     # JSON is YAML too, and stands on one line whatever is around it
     said = msgspec.json.encode([_plain(entry) for entry in entries]).decode()
-    there = _value(node, key)
-    if there is not None:
-        return text[: there.start_mark.index] + said + text[_end(there) :]
+    named = next((pair for pair in node.value if pair[0].value == key), None)
+    if named is not None:
+        name, there = named
+        begin = there.start_mark
+        # a block of dashes may stand under its key, what we write must stand further in
+        room = max(name.start_mark.column + 2 - begin.column, 0)
+        return f"{text[: begin.index]}{' ' * room}{said}{text[_end(there) :]}"
     first = node.value[0][0].start_mark
     between = ", " if node.flow_style else f"\n{' ' * first.column}"
     return f"{text[: first.index]}{key}: {said}{between}{text[first.index :]}"
