@@ -32,6 +32,7 @@ $(UV):
 	@$(RUN)/python -m pip install --quiet --disable-pip-version-check uv
 
 $(VENV)/.synced: $(UV) uv.lock pyproject.toml $(wildcard */pyproject.toml)
+	@echo "Python packages into $(VENV) (once) …"
 	@VIRTUAL_ENV= $(UV) sync --locked --quiet $(CERTS)
 	@touch $@
 
