@@ -59,6 +59,7 @@ class _Broker:
         with self._news:
             self._news.wait_for(lambda: self._sent == self._acked)
         self._socket.sendall(b"\xe0\x00")
+        self._thread.join()  # the broker hangs up
         self._socket.close()
 
 

@@ -42,6 +42,7 @@ STALLED_S = 20.0
 TRIES = 3
 SETTLE_S = 0.5
 SAMPLE_S = 0.25
+HOLD_S, WINDOW_S = 0.002, 0.1
 AHEAD = 15_000
 HOUR_NS = 3600 * 10**9
 
@@ -103,27 +104,41 @@ class Rig:
     # --- arms -------------------------------------------------------------------------------
 
     def haidang(
-        self, *, n: int, k: int, workers: int = 1, state: str = "postgres", void: bool = False
+        self,
+        *,
+        n: int,
+        k: int,
+        workers: int = 1,
+        state: str = "postgres",
+        void: bool = False,
+        share: float = 1.0,
     ) -> Run:
         """Haidang's worker processes; in the end the ledger must have every record.
+
+        With a `share` below 1 each process gets no more than that of a core.
 
         While the database sits on one batch for five seconds, a worker with a full queue lets go of
         what is no alarm: a node sends it again, this load does not. Such a run says nothing.
         """
         for _ in range(TRIES):
             try:
-                return self._haidang(n=n, k=k, workers=workers, state=state, void=void)
+                return self._haidang(n=n, k=k, workers=workers, state=state, void=void, share=share)
             except StalledError as error:
                 print(f"  a run is thrown away, the machine is too busy: {error}")
         raise AssertionError(f"no run of {TRIES} came to its end")
 
-    def _haidang(self, *, n: int, k: int, workers: int, state: str, void: bool) -> Run:
+    def _haidang(
+        self, *, n: int, k: int, workers: int, state: str, void: bool, share: float
+    ) -> Run:
         centre = f"b{next(self._numbers)}"
         bucket = private_bucket(centre)
         with self._void() if void else nullcontext(self._store) as store:
             config = self._configure(centre, state, store)
             store.series.ensure(bucket)
-            with self._running(_workers(config, workers), os.environ, "is up") as pids:
+            with (
+                self._running(_workers(config, workers), os.environ, "is up") as pids,
+                _held(pids, share) if share < 1.0 else nullcontext(),
+            ):
                 run = self._measure(pids, store, bucket, centre, n=n, k=k)
         with self._ledger(centre, state) as stored:
             if stored() != n:
@@ -348,6 +363,34 @@ class Rig:
             yield lambda: sum(len(seqs) for seqs in ledger.read(opened, centre).values())
         finally:
             opened.close()
+
+
+@contextmanager
+def _held(pids: Sequence[int], share: float) -> Iterator[None]:
+    """Let no process have more than a share of a core while the block runs."""
+    over = threading.Event()
+    threads = [threading.Thread(target=_hold, args=(pid, share, over)) for pid in pids]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def _hold(pid: int, share: float, over: threading.Event) -> None:
+    """Stop a process whenever it is ahead of its share; every window counts for itself."""
+    clock = ~pid << 3 | 2  # Linux's number for the CPU time of a process
+    begun_s = used_s = 0.0
+    while not over.wait(HOLD_S):
+        now_s, cpu_s = time.monotonic(), time.clock_gettime(clock)
+        if now_s - begun_s > WINDOW_S:
+            begun_s, used_s = now_s, cpu_s
+        ahead = cpu_s - used_s > share * (now_s - begun_s)
+        os.kill(pid, signal.SIGSTOP if ahead else signal.SIGCONT)
+    os.kill(pid, signal.SIGCONT)
 
 
 def _workers(config: Path, count: int) -> list[list[str]]:
