@@ -11,7 +11,7 @@ SOURCES := protocols/src edge/src cloud/src fleet/src dashboards/src tests
 CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),--system-certs,)
 REQUIRE := $(if $(filter 1,$(HAIDANG_REQUIRE)),--require,)
 
-.PHONY: help setup servers demo test check format bench soak docs compose-check boards-live clean
+.PHONY: help setup servers demo test check format bench soak docs pictures compose-check boards-live clean
 
 help:
 	@echo "make demo            a city at work on this machine; DEMO='--lang en --keep DIR' for more"
@@ -20,6 +20,7 @@ help:
 	@echo "make bench           figures, each against its peer in the same run"
 	@echo "make soak            long fault runs"
 	@echo "make docs            write the generated pages of docs/ again"
+	@echo "make pictures        take the README's pictures again, from the real console"
 	@echo "make compose-check   the compose files with a real Docker"
 	@echo "make boards-live     the boards against a real Grafana: GRAFANA_URL=…"
 
@@ -67,6 +68,11 @@ soak: setup servers
 
 docs: setup
 	$(RUN)/python -m haidang_protocols.wire.schema docs
+
+pictures: setup
+	@$(RUN)/python tests/servers/setup.py --only mosquitto
+	@$(RUN)/python tests/servers/setup.py --only chromium
+	@$(RUN)/python tests/pictures/take.py
 
 compose-check:
 	@command -v docker >/dev/null || { echo "Docker is not installed"; exit 1; }
