@@ -14,7 +14,7 @@ export default {
   template: `
   <section class="panel feed">
     <div class="title"><h2>{{ t("feed.title") }}</h2></div>
-    <div class="body" tabindex="0" :aria-label="t('feed.title')">
+    <div class="body" tabindex="0" role="region" :aria-label="t('feed.title')">
       <div v-if="!ready" class="skeleton" style="height:48px"></div>
       <div v-else-if="!shown.length" class="nothing">{{ t("feed.none") }}</div>
       <div v-else class="rows">

@@ -120,14 +120,14 @@ export default {
       <div class="standing">
         <div class="pulse" :class="pulse.class" role="status"><span>{{ pulse.text }}</span></div>
         <div class="clock">{{ time }}<small>{{ day }}</small></div>
-        <button class="tool" data-act="bell" :data-rung="bell.rung" :aria-pressed="bell.on" :class="{ on: bell.on, 'tone-notice': bell.on && bell.muted }" :title="ring.text" :aria-label="ring.text" @click="turnBell"><i class="q-icon material-icons notranslate" aria-hidden="true">{{ ring.icon }}</i></button>
-        <button class="tool wide" data-act="help" :title="t('keys.title')" :aria-label="t('keys.title')" @click="helping = true"><i class="q-icon material-icons notranslate" aria-hidden="true">keyboard</i></button>
+        <button v-if="me.login" class="tool" data-act="bell" :data-rung="bell.rung" :aria-pressed="bell.on" :class="{ on: bell.on, 'tone-notice': bell.on && bell.muted }" :title="ring.text" :aria-label="ring.text" @click="turnBell"><i class="q-icon material-icons notranslate" aria-hidden="true">{{ ring.icon }}</i></button>
+        <button v-if="me.login" class="tool wide" data-act="help" :title="t('keys.title')" :aria-label="t('keys.title')" @click="helping = true"><i class="q-icon material-icons notranslate" aria-hidden="true">keyboard</i></button>
         <div class="tongue" role="group" aria-label="Ngôn ngữ / Language">
           <button :aria-pressed="language === 'vi'" lang="vi" aria-label="Tiếng Việt (VI)" @click="speak('vi')">VI</button>
           <button :aria-pressed="language === 'en'" lang="en" aria-label="English (EN)" @click="speak('en')">EN</button>
         </div>
         <div class="person"><div class="name">{{ me.name }}<small>{{ me.role }}</small></div>
-          <button class="tool" data-act="leave" :title="t('frame.leave')" :aria-label="t('frame.leave')" @click="leave"><i class="q-icon material-icons notranslate" aria-hidden="true">logout</i></button>
+          <button v-if="me.login" class="tool" data-act="leave" :title="t('frame.leave')" :aria-label="t('frame.leave')" @click="leave"><i class="q-icon material-icons notranslate" aria-hidden="true">logout</i></button>
         </div>
       </div>
     </header>

@@ -24,7 +24,7 @@ export default {
   template: `
   <div v-if="!ready" class="panel"><div class="body"><div v-for="i in 5" class="skeleton" style="height:40px;margin-top:12px"></div></div></div>
   <div v-else-if="!all.length" class="nothing">{{ t("nodes.none") }}</div>
-  <section v-else class="panel" id="content"><div class="body" style="padding:0 8px" tabindex="0" :aria-label="t('way.nodes')">
+  <section v-else class="panel" id="content"><div class="body" style="padding:0 8px" tabindex="0" role="region" :aria-label="t('way.nodes')">
     <table class="table folding">
       <thead><tr><th>{{ t("nodes.node") }}</th><th>{{ t("nodes.state") }}</th><th class="number">{{ t("nodes.cameras") }}</th><th class="number">{{ t("nodes.spool") }}</th><th class="number">{{ t("nodes.oldest") }}</th><th>{{ t("nodes.clock") }}</th><th class="number">{{ t("nodes.temperature") }}</th><th>{{ t("nodes.version") }}</th><th>{{ t("nodes.reason") }}</th></tr></thead>
       <tbody><tr v-for="one in all" :key="one.node.id" :data-node="one.node.id" :data-state="one.state.state">

@@ -18,7 +18,7 @@ export default {
   <section class="panel shortlist">
     <div class="title"><h2>{{ t("shortlist.title") }}</h2>
       <a v-if="open.length" class="quiet" href="/alarms">{{ t("shortlist.more", { n: number(open.length) }) }}</a></div>
-    <div class="body" tabindex="0" :aria-label="t('shortlist.title')">
+    <div class="body" tabindex="0" role="region" :aria-label="t('shortlist.title')">
       <div v-if="!ready" class="skeleton" style="height:48px"></div>
       <div v-else-if="!open.length" class="nothing"><Mark kind="good"/>{{ t("shortlist.none") }}</div>
       <div v-else class="rows">

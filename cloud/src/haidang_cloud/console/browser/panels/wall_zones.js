@@ -93,7 +93,7 @@ export default {
   template: `
   <section class="panel zones">
     <div class="title"><h2>{{ t("zones.title") }}</h2><span class="quiet">{{ observed ? t("zones.seen") : t("zones.begun") }}</span></div>
-    <div class="body" tabindex="0" :aria-label="t('zones.title')">
+    <div class="body" tabindex="0" role="region" :aria-label="t('zones.title')">
       <div v-if="!ready" class="skeleton" style="height:48px"></div>
       <div v-else-if="!strips.length" class="nothing">{{ t("zones.none") }}</div>
       <div v-else class="strips" :style="{ gridTemplateRows: 'repeat(' + strips.length + ', minmax(34px, 1fr)) 16px' }">
