@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from fakes.disk import small_disk
 from fakes.grafana import Grafana
 from haidang_cloud.demo import DemoOptions, Servers, run
 from haidang_cloud.demo.programs import mosquitto
@@ -199,6 +200,15 @@ def test_what_cannot_be_asked_for_is_a_plain_sentence(tmp_path: Path) -> None:
     assert "--grafana needs --influxdb" in asked(servers=Servers(grafana=somewhere))
     with pytest.raises(UserError, match=r"`sudo apt install mosquitto`.* or `sudo dnf install"):
         mosquitto(Words("en"), folders=(str(tmp_path),))
+
+
+def test_a_disk_that_is_full_is_a_plain_sentence(tmp_path: Path) -> None:
+    try:
+        with small_disk(tmp_path / "disk", size="4m") as folder:
+            said = refused("--port", "0", "--lang", "en", "--keep", str(folder / "demo"))
+    except PermissionError as error:
+        pytest.skip(str(error))
+    assert re.search(r"[34] MB are left on its disk, 150 MB are needed; free some, or name", said)
 
 
 def test_a_camera_or_a_model_that_no_node_can_read_is_a_plain_sentence() -> None:

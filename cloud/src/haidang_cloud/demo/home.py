@@ -23,6 +23,9 @@ GUEST = "khach"
 MARK = "demo.json"
 DESK = "desk.json"
 SPOOL_MB = 32
+MB = 1_000_000
+FREE_MB = 150
+"""What some hours of demo take, its spool filled while the link is cut."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,10 +142,12 @@ class Lodging:
         """Make it; raises `UserError` when it cannot be ours."""
         self._kept = keep is not None
         if keep is None:
+            _room(Path(tempfile.gettempdir()), words)
             folder = Path(tempfile.mkdtemp(prefix="haidang-demo-"))
         else:
             folder = keep.expanduser().resolve()
             _settle(folder, words)
+            _room(folder, words)
         self.home = Home(folder)
         self._lock = os.open(folder / "demo.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -168,6 +173,12 @@ def _settle(folder: Path, words: Words) -> None:
             raise UserError(words("keep_other", folder=folder))
     except OSError as error:
         raise UserError(words("keep_bad", folder=folder, why=error.strerror)) from error
+
+
+def _room(folder: Path, words: Words) -> None:
+    free_mb = shutil.disk_usage(folder).free // MB
+    if free_mb < FREE_MB:
+        raise UserError(words("disk_full", folder=folder, free=free_mb, needed=FREE_MB))
 
 
 def _clear(folder: Path) -> None:

@@ -50,6 +50,10 @@ _VI = {
         "hoặc thư mục của lần chạy thử trước"
     ),
     "keep_bad": "--keep {folder}: không tạo được: {why}",
+    "disk_full": (
+        "{folder}: đĩa chỉ còn {free} MB, cần {needed} MB; hãy dọn bớt, hoặc chỉ một thư mục "
+        "trên đĩa khác bằng --keep"
+    ),
     "failed": "{what} không xong: {why}",
     "not_up": "{name} không trả lời sau {seconds} s: {why}",
     "model_unknown": "--model {model}: không có tệp nào tên như vậy và cũng không có sẵn",
@@ -117,6 +121,10 @@ _EN = {
         "earlier demo"
     ),
     "keep_bad": "--keep {folder}: cannot be made: {why}",
+    "disk_full": (
+        "{folder}: {free} MB are left on its disk, {needed} MB are needed; free some, or name a "
+        "folder on another disk with --keep"
+    ),
     "failed": "{what} failed: {why}",
     "not_up": "{name} does not answer after {seconds} s: {why}",
     "model_unknown": "--model {model}: there is no such file, and none of that name is shipped",
