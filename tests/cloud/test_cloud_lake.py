@@ -330,6 +330,12 @@ def test_small_files_are_joined_and_old_ones_go_after_an_hour(lake: Lake, archiv
     archive.close()
 
 
+def test_what_joining_took_goes_back_to_the_system() -> None:
+    look = "from haidang_cloud.lake import Lake; import pyarrow as pa; "
+    look += "print(pa.default_memory_pool().backend_name)"
+    assert subprocess.check_output([sys.executable, "-c", look], text=True) == "system\n"
+
+
 def test_two_rollers_do_not_roll_at_once(lake: Lake, archive: Archive) -> None:
     archive.append([message([1])])
     assert leases.take(lake.state, "roll:c", "other", now_ns=10, for_ns=100)

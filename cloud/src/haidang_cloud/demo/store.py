@@ -1,9 +1,10 @@
 """What the centre's stores hold, looked at from outside and only as far as is new."""
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from haidang_cloud.demo.account import Refused, Stored
@@ -73,7 +74,7 @@ class StoreLook:
             del self._files[gone]
         for name in names:
             if name not in self._files:
-                self._files[name] = _File(self._lake.folder / name)
+                self._files[name] = _File(self._lake.columns(name, _COLUMNS))
         return list(self._files.values())
 
     def _ledger(self, spool: str) -> SeqSet:
@@ -114,10 +115,10 @@ class StoreLook:
 class _File:
     """A Parquet file of the lake: it never changes, so it is read once."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, rows: Iterable[Mapping[str, Any]]) -> None:
         self.seqs: dict[str, list[int]] = {}
         self.gaps: dict[str, list[tuple[str, SeqSet]]] = {}
-        for row in pq.read_table(path, columns=_COLUMNS).to_pylist():
+        for row in rows:
             self.seqs.setdefault(row["spool"], []).append(row["seq"])
             if row["kind"] == "gap":
                 found: dict[str, SeqSet] = {}

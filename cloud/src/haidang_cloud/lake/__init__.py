@@ -4,6 +4,7 @@ Files are immutable; a row per file in the database is the manifest. A reader fo
 so a file that is being written, or was replaced, is never seen half.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,9 @@ __all__ = [
     "Row",
     "SystemArchiveFiles",
 ]
+
+# Arrow's own allocator keeps what joining files took: 150 MB after eight joins, the system's 65
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 _LATER = {
     "CAMERA_RECORD": "dataset",
