@@ -55,6 +55,7 @@ def series(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TimeSerie
         opened = SqliteSeries(tmp_path / "series.sqlite")
     else:
         server: start.Influx = request.getfixturevalue("influx")
+        server.empty()
         opened = Influx(InfluxSettings(url=server.url, org=server.org, token=server.token))
     yield opened
     opened.close()

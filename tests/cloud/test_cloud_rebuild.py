@@ -44,6 +44,7 @@ def desk(request: pytest.FixtureRequest, tmp_path: Path, broker: start.Server) -
     made.configure(broker={"host": "127.0.0.1", "port": broker.port, "plain": True})
     if request.param == "influx":
         server: start.Influx = request.getfixturevalue("influx")
+        server.empty()
         (made.folder / "token").write_text(server.token)
         found = {"kind": "influx", "url": server.url, "org": server.org, "token_file": "token"}
         made.configure(timeseries=found)

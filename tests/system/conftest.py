@@ -86,6 +86,7 @@ def real(tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, Any]:
     """PostgreSQL and InfluxDB."""
     postgres: start.Postgres = request.getfixturevalue("postgres")
     influx: start.Influx = request.getfixturevalue("influx")
+    influx.empty()
     return {
         "state": fresh_database(postgres),
         "timeseries": influx_settings(influx, tmp_path),
