@@ -17,6 +17,7 @@ export const live = reactive({
   stale: false, // nothing was heard for a while
   cut: 0, // since when the socket is gone, by this browser's clock
   over: false, // the session has ended
+  held: false, // somebody writes or draws: the page must not be built anew under their hands
   failed: "", // why nothing could be read
   heard: 0, // when the last update came, by this browser's clock
   offset: 0, // the centre's clock less this browser's
@@ -63,7 +64,7 @@ function listen() {
   }
   socket.on("live.news", hear);
   socket.on("live.over", () => (live.over = true));
-  socket.on("live.again", () => window.location.reload());
+  socket.on("live.again", again);
   socket.on("connect", join);
   socket.on("disconnect", () => (live.cut = Date.now()));
   socket.on("connect_error", checkSession);
@@ -77,6 +78,13 @@ async function checkSession() {
   } catch {
     // the centre is away: the socket goes on trying
   }
+}
+
+// Another catalogue, or other rights: the page is built anew, or only names and texts are read anew.
+async function again() {
+  if (!live.held) return window.location.reload();
+  await readSetting().catch(() => null);
+  join();
 }
 
 function join() {

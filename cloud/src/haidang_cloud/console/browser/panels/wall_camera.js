@@ -9,7 +9,15 @@ export default {
   mounted() {
     this.look();
   },
+  watch: {
+    held(now) {
+      live.held = now;
+    },
+  },
   computed: {
+    held() {
+      return this.drawing || this.decision !== null;
+    },
     ready: () => live.ready && setting.value,
     it() {
       return cameraOf(this.camera);
