@@ -153,11 +153,11 @@ class Demo:
         start.wait_until(over, what="the end of all faults", timeout_s=120)
 
     def await_account(self, *, timeout_s: float = 90.0, **wanted: int) -> dict[str, Any]:
-        """Wait until the account has these figures."""
+        """Wait until the account is open and has these figures."""
         deadline = time.monotonic() + timeout_s
         while True:
             account = self.account()
-            if all(account[name] == value for name, value in wanted.items()):
+            if account["spooled"] and all(account[name] == n for name, n in wanted.items()):
                 return account
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the account stays at {account}, wanted {wanted}")

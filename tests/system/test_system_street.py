@@ -143,11 +143,9 @@ def draw(window: Browser, demo: Demo) -> None:
         x, y = WANTED[corner]
         window.hold(grip, round((x - left) * box["width"]), round((y - top) * box["height"]))
         window.let_go()
-    name = window.find("input[name=vi]")
-    name.clear()
-    name.send_keys("Trước cửa")
+    window.write("input[name=vi]", "Trước cửa")
     window.find("select[name=watch]").send_keys("Person")
-    window.find("input[name=why]").send_keys("who stands there")
+    window.write("input[name=why]", "who stands there")
     window.click("[data-act=propose]")
     window.click("[data-act=publish]")
     window.click("[data-act=decide]")

@@ -76,9 +76,7 @@ def at(browser: Browser, corner: int) -> str:
 
 
 def type_in(browser: Browser, name: str, text: str) -> None:
-    field = browser.find(f"input[name={name}]")
-    field.clear()
-    field.send_keys(text)
+    browser.write(f"input[name={name}]", text)
 
 
 def decide(browser: Browser, verb: str, why: str) -> None:

@@ -110,6 +110,20 @@ class Browser:
     def click(self, css: str) -> None:
         self.find(css).click()
 
+    def write(self, css: str, text: str) -> None:
+        """Write into a field, in the place of what stands there.
+
+        Not by the driver's `clear`, which a page that keeps the field's words itself does not hear.
+        """
+
+        def written() -> bool:
+            field = self.find(css)
+            field.send_keys(Keys.CONTROL, "a")
+            field.send_keys(text)
+            return field.get_attribute("value") == text
+
+        wait_until(written, what=f"{text!r} in {css}", timeout_s=30.0)
+
     def press(self, keys: str) -> None:
         """Keys for whatever has the focus."""
         self.driver.switch_to.active_element.send_keys(keys)
