@@ -27,8 +27,8 @@ LOOKS_MIN = 10
 GROWN_MB, GROWN_SHARE = 6.0, 0.04
 """What a process may grow from the middle of the run to its end."""
 
-SLOPE_MB_H = 20.0
-"""What its second half may climb in an hour: the wall does until its window of an hour is full."""
+SLOPE_MB_H = 15.0
+"""What its second half may climb in an hour."""
 
 SLOPE_MINUTES = 50.0
 """Over a shorter run a page more would be a slope."""
