@@ -85,8 +85,8 @@ def _batched(running: Rig) -> None:
 def _two_workers(running: Rig, one: Run, two: Run, ceiling: Run) -> None:
     """Up to the database's ceiling; beyond it, with a database that is none.
 
-    Where the cores would be the ceiling, each worker is held to the same share of one, alone or
-    not: what is left is what the workers take from each other.
+    Where the cores would be the ceiling, it is told too what two are when each worker is held to
+    the same share of one, alone or not: how much they take from each other. It is no target.
     """
     _say_busy(one, two, f", {two.rate / ceiling.rate:.2f} × what influxd takes on two connections")
     n, few = VOID, len(os.sched_getaffinity(0)) < CORES
@@ -106,9 +106,10 @@ def _two_workers(running: Rig, one: Run, two: Run, ceiling: Run) -> None:
     _print("The same with a database that answers at once", results)
     middles = [_middle(runs) for runs in results.values()]
     _say_busy(middles[0], middles[1])
-    alone, together = middles[-2:]
-    what = "two workers over one" + (f", each {held}" if few else ", where the database allows")
-    measure.figures(Figure(what, together.rate / alone.rate, 1.6))
+    if few:
+        print(f"  each {held}: {middles[3].rate / middles[2].rate:.2f} × one")
+    ratio = middles[1].rate / middles[0].rate
+    measure.figures(Figure("two workers over one, where the database allows", ratio, 1.6))
 
 
 def _say_busy(one: Run, two: Run, more: str = "") -> None:

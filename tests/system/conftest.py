@@ -12,6 +12,7 @@ import pytest
 
 from fakes.node_line import Line
 from servers import find, start
+from system.browser.chromium import WIDE, Browser, demand
 
 FIGURE = "figure"
 
@@ -124,3 +125,23 @@ def new_line(tmp_path: Path, broker: start.Server) -> Iterator[Callable[..., Lin
     yield make
     for line in made:
         line.close()
+
+
+@pytest.fixture(scope="module")
+def window() -> Iterator[Browser]:
+    """One browser for all."""
+    demand()
+    opened = Browser()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def browser(window: Browser) -> Iterator[Browser]:
+    """The window, with nobody logged in and no complaint left over."""
+    window.forget()
+    window.resize(WIDE)
+    window.offline(off=False)
+    window.errors()
+    yield window
+    window.open("about:blank")

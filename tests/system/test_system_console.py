@@ -18,7 +18,7 @@ from haidang_protocols.wire.messages import AnswerKind, CameraState
 from servers import start
 from system.browser.access import barriers
 from system.browser.centre import Centre
-from system.browser.chromium import PHONE, WIDE, Browser, demand
+from system.browser.chromium import PHONE, WIDE, Browser
 
 POLLING = "/_nicegui_ws/socket.io/?EIO=4&transport=polling"
 LIVE = ".standing .pulse:not(.waiting)"
@@ -39,26 +39,6 @@ def centre(tmp_path_factory: pytest.TempPathFactory, mosquitto_program: Path) ->
     yield made
     made.close()
     broker.stop()
-
-
-@pytest.fixture(scope="module")
-def window() -> Iterator[Browser]:
-    """One browser for all."""
-    demand()
-    opened = Browser()
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def browser(window: Browser) -> Iterator[Browser]:
-    """The window, with nobody logged in and no complaint left over."""
-    window.forget()
-    window.resize(WIDE)
-    window.offline(off=False)
-    window.errors()
-    yield window
-    window.open("about:blank")
 
 
 def enter(browser: Browser, centre: Centre, login: str, to: str = "/") -> None:

@@ -18,7 +18,6 @@ from fakes.grafana import Grafana
 from haidang_cloud.demo import DemoOptions, Servers, run
 from haidang_cloud.demo.programs import mosquitto
 from haidang_cloud.demo.words import Words
-from haidang_edge.detect import recipes
 from haidang_protocols.errors import UserError
 from servers import start
 from servers.demo import HAIDANG, Demo, lives
@@ -49,8 +48,6 @@ def new_demo(tmp_path: Path, mosquitto_program: Path) -> Iterator[NewDemo]:
 def test_a_city_at_work_is_broken_everywhere_and_nothing_is_lost_until_its_spool_is(
     new_demo: NewDemo, tell: Callable[[object], None]
 ) -> None:
-    if recipes.shipped("haidang-street") is None:
-        pytest.skip("the model haidang-street is not shipped with this build")
     demo = new_demo()
     demo.await_ready()
     tell(f"{demo.set_up_s:.1f} s of set-up; {demo.await_first_alarm()}")

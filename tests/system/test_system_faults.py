@@ -105,6 +105,7 @@ def test_a_node_that_trims_on_the_brokers_word_is_found_out(
     assert len(found.lost) > 100
     assert not found.doubled
     assert not found.changed
+    assert not found.series, "what did come came right"
 
 
 def test_a_wan_that_fails_in_the_middle_loses_nothing(

@@ -17,7 +17,7 @@ from haidang_protocols.wire.topics import NodeLeaf
 from servers import start
 from system.browser.access import barriers
 from system.browser.centre import Centre
-from system.browser.chromium import PHONE, WIDE, Browser, demand
+from system.browser.chromium import PHONE, Browser, demand
 
 LIVE = ".standing .pulse:not(.waiting)"
 CORNERS = ".grip:not(.middle)"
@@ -44,23 +44,6 @@ def centre(tmp_path_factory: pytest.TempPathFactory, mosquitto_program: Path) ->
     yield made
     made.close()
     broker.stop()
-
-
-@pytest.fixture(scope="module")
-def window(centre: Centre) -> Iterator[Browser]:
-    opened = Browser()
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def browser(window: Browser) -> Iterator[Browser]:
-    """The window, with nobody logged in and no complaint left over."""
-    window.forget()
-    window.resize(WIDE)
-    window.errors()
-    yield window
-    window.open("about:blank")
 
 
 def edit(browser: Browser, centre: Centre, login: str, camera: str) -> None:

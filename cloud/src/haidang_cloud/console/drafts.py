@@ -163,18 +163,26 @@ def _publish(parts: Parts, visitor: Visitor, draft: Draft, why: str) -> int:
     """Publish, unless the catalogue has changed since the draft was drawn."""
     load_texts(draft.texts)
     with parts.state.write() as connection:
-        number, _ = versions.put(
-            parts.state,
-            connection,
-            parts.centre,
-            draft.texts,
-            by=visitor.person.login,
-            why=why,
-            now_ns=parts.now_ns(),
-        )
+        number = _put(parts, connection, visitor, draft.texts, why=why)
         if number != draft.base + 1:
             raise RefusedError("conflict", "the catalogue has changed since: draw it once more")
         _decide(parts, connection, visitor, draft, Outcome.PUBLISHED, why=why, number=number)
+    return number
+
+
+def _put(
+    parts: Parts, connection: sa.Connection, visitor: Visitor, texts: Mapping[str, str], *, why: str
+) -> int:
+    """Put a version in the visitor's name; whoever calls says which number it had to be."""
+    number, _ = versions.put(
+        parts.state,
+        connection,
+        parts.centre,
+        texts,
+        by=visitor.person.login,
+        why=why,
+        now_ns=parts.now_ns(),
+    )
     return number
 
 
@@ -207,15 +215,7 @@ def _undo(parts: Parts, visitor: Visitor, number: int, why: str) -> int:
         raise RefusedError("unknown", f"version {draft.base} is not kept")
     load_texts(before.texts)
     with parts.state.write() as connection:
-        made, _ = versions.put(
-            parts.state,
-            connection,
-            parts.centre,
-            before.texts,
-            by=visitor.person.login,
-            why=why,
-            now_ns=parts.now_ns(),
-        )
+        made = _put(parts, connection, visitor, before.texts, why=why)
         if made != draft.number + 1:
             raise RefusedError("conflict", "another version came after it: draw what you want")
         detail = {"why": why, "undo": draft.number, "sha256": versions.digest(before.texts)}
