@@ -8,7 +8,10 @@ import pytest
 import haidang_cloud.console
 from haidang_cloud.cases.life import OPEN
 from haidang_cloud.console.texts import LANGUAGES, texts
+from haidang_cloud.demo.home import shipped_catalogue
 from haidang_cloud.state.drafts import Outcome
+from haidang_protocols.boards import words
+from haidang_protocols.catalogue import load_texts
 from haidang_protocols.wire.messages import AnswerKind, CaseState
 
 FOLDER = Path(haidang_cloud.console.__file__).parent
@@ -81,3 +84,9 @@ def test_no_sentence_is_left_over() -> None:
 
 def test_every_open_state_can_be_named() -> None:
     assert {f"case.{state.value}" for state in OPEN} <= texts("vi").keys()
+
+
+def test_whatever_the_demo_sees_has_a_name_in_both_languages() -> None:
+    named = {one.value for one in words.CLASSES}
+    models = load_texts(shipped_catalogue()).models
+    assert {label for model in models for label in model.classes} <= named

@@ -53,9 +53,12 @@ CLASSES = (
     word("bicycle", "Xe đạp", "Bicycle"),
     word("car", "Ô tô", "Car"),
     word("motorcycle", "Xe máy", "Motorcycle"),
+    word("motorbike", "Xe máy", "Motorbike"),
     word("bus", "Xe buýt", "Bus"),
     word("truck", "Xe tải", "Truck"),
     word("boat", "Thuyền", "Boat"),
+    word("fire", "Lửa", "Fire"),
+    word("smoke", "Khói", "Smoke"),
 )
 RECORD_CLASSES = (
     word("alarm", "Báo động", "Alarm", Tone.BAD),
