@@ -94,6 +94,24 @@ def test_only_what_the_centre_stored_goes_and_whole_segments_are_freed(tmp_path:
     again.close()
 
 
+def test_what_waits_longest_is_what_nobody_has_stored_not_what_stands_beside_it(
+    tmp_path: Path,
+) -> None:
+    clock = iter(range(0, 1000, 10))
+    spool = Spool(settings_in(tmp_path), wall_ns=lambda: next(clock))
+    assert spool.oldest_ns() is None
+    seqs = [spool.append(cls, b"record") for cls in (OBS, ALARM, OBS, OBS)]
+    spool.wait(seqs[-1])
+    appended = [entry.appended_ns for cls in (OBS, ALARM) for entry in spool.read(cls)]
+    assert spool.oldest_ns() == min(appended)
+    spool.stored(SeqSet([(seqs[0], seqs[2])]))
+    (last,) = spool.read(OBS)
+    assert spool.oldest_ns() == last.appended_ns == max(appended)
+    spool.stored(SeqSet([(seqs[0], seqs[3])]))
+    assert spool.oldest_ns() is None
+    spool.close()
+
+
 def test_a_watermark_that_speaks_of_more_than_was_written_is_kept_to_what_was(
     tmp_path: Path,
 ) -> None:

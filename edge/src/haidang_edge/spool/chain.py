@@ -3,7 +3,7 @@
 from __future__ import annotations  # array is generic from Python 3.12 on
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,3 +122,19 @@ def all_done(seg: Segment, done: SeqSet) -> bool:
     if seg.last_seq > done.highest() or seg.index is None:
         return False
     return all(seq in done for seq in seg.index.seqs)
+
+
+def oldest_ns(seg: Segment, done: SeqSet) -> int | None:
+    """When the oldest record that is still waited for was appended, None when none is.
+
+    A segment whose index was dropped is not read for that: its first record stands for it, which is
+    early rather than late.
+    """
+    if all_done(seg, done):
+        return None
+    if seg.index is None:
+        return seg.oldest_ns
+    first = next(done.missing(seg.first_seq, seg.last_seq))[0]
+    seqs = seg.index.seqs
+    waiting = (at for at in range(bisect_left(seqs, first), len(seqs)) if seqs[at] not in done)
+    return next((seg.index.appended_ns[at] for at in waiting), None)

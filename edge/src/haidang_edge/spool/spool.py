@@ -248,15 +248,12 @@ class Spool:
             return self._dropped
 
     def oldest_ns(self) -> int | None:
-        """When the oldest waiting record was appended; by segment, so early rather than late."""
+        """When the oldest waiting record was appended; rather too early while much waits."""
         with self._lock:
-            ages = [
-                seg.oldest_ns
-                for segs in self._chains.values()
-                for seg in segs
-                if seg.count and not chain.all_done(seg, self._done)
-            ]
-            return min(ages, default=None)
+            ages = (
+                chain.oldest_ns(seg, self._done) for segs in self._chains.values() for seg in segs
+            )
+            return min((age for age in ages if age is not None), default=None)
 
     @property
     def alive(self) -> bool:
