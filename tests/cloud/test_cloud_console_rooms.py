@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 
-from fakes.wall import CENTRE, SPOOL, Coast, coast, event_of, text
+from fakes.wall import CENTRE, SECOND_NS, SPOOL, Coast, coast, event_of, text
 from haidang_cloud.blobs import Blobs
 from haidang_cloud.cases import Answer, CaseDesk, CaseShelf
 from haidang_cloud.console.hub import LiveModel
-from haidang_cloud.console.hub.reader import StateReader
+from haidang_cloud.console.hub.reader import SeriesReader, StateReader
 from haidang_cloud.errors import RefusedError
 from haidang_cloud.ingest import Directory
 from haidang_cloud.people import Accounts, audit
@@ -21,7 +21,7 @@ from haidang_cloud.state.outbox import Alarm
 from haidang_cloud.timeseries import SqliteSeries
 from haidang_protocols.wire.messages import AnswerKind, CaseState
 from haidang_protocols.wire.names import record_id
-from haidang_protocols.wire.records import encode_record
+from haidang_protocols.wire.records import Observation, ZoneCount, encode_record
 
 NOW = 1_764_043_200 * 10**9
 DAY = 86_400 * 10**9
@@ -114,6 +114,35 @@ def test_old_history_is_not_read(world: Coast, state: State) -> None:
     reader = StateReader(model, state, Accounts(state, CENTRE), world.blobs, centre=CENTRE)
     reader.read_once(now_ns=time.time_ns(), now_s=0.0)
     assert len(model.cases) == 0
+
+
+def test_the_wall_begins_with_the_whole_hour_and_finds_within_a_minute_what_comes_late(
+    world: Coast,
+) -> None:
+    """A node that was cut off sends its spool: its minutes are counted where they belong."""
+    camera = world.catalogue.cameras[0]
+    model = LiveModel()
+    reader = SeriesReader(model, world.series, centre=CENTRE)
+    life = [(ago_s, f"h{ago_s}") for ago_s in (3500, 3001, 1800, 61, 2)]
+    for ago_s, name in life:
+        world.write(event_of(camera, "qua", NOW - ago_s * SECOND_NS, name))
+    reader.read_once(now_ns=NOW, now_s=0.0)
+    assert [row.t // 1000 for _, row in model.events] == [NOW // SECOND_NS - s for s, _ in life]
+
+    late_ns = [NOW - late_s * SECOND_NS for late_s in range(15, 3400, 95)]
+    for t in late_ns:
+        counts = (ZoneCount(zone="loi-di", cls="person", mean=2.5, max=4),)
+        world.write(
+            event_of(camera, "qua", t, f"late{t}"),
+            Observation(t=t, camera=camera.id, interval_s=60, frames=300, counts=counts),
+        )
+    for second in range(1, 63):
+        reader.read_once(now_ns=NOW + second * SECOND_NS, now_s=float(second))
+    shown = [row.t for _, row in model.events]
+    assert len(shown) == len(set(shown))
+    assert {t // 10**6 for t in late_ns} < set(shown)
+    seen = {minute.number for minute in model.minutes if minute.seen}
+    assert seen == {t // (60 * SECOND_NS) for t in late_ns}
 
 
 def test_the_newest_picture_of_each_camera_that_can_still_be_opened(

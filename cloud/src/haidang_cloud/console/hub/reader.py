@@ -1,7 +1,7 @@
 """Reads what is stored: cases as they change; pictures, events and counts once a second.
 
-What comes late (a node that was cut off sends its spool) is found by a longer look back now and
-then; to read a thing twice changes nothing.
+What comes late (a node that was cut off sends its spool) is found within a minute by looking
+further back; to read a thing twice changes nothing.
 """
 
 import logging
@@ -29,9 +29,11 @@ log = logging.getLogger(__name__)
 
 PAUSE_S = 0.1
 SECOND_NS = 10**9
+MINUTE_NS = 60 * SECOND_NS
 OVERLAP_NS = 10 * SECOND_NS
 WHOLE_S = 60.0
 COUNTS_S = 5.0
+COUNTS_BACK_NS = 3 * MINUTE_NS
 PICTURES_S = 1.0
 
 
@@ -117,15 +119,19 @@ class StateReader:
 
 
 class SeriesReader:
-    """Events and counts of the last hour, from the time series."""
+    """Events and counts of the last hour, from the time series.
+
+    What came late is found by a round over the hour, a minute of it each second: at a centre of
+    many cameras an hour's points at once would take more memory than all that is kept of them.
+    """
 
     def __init__(self, model: LiveModel, series: TimeSeries, *, centre: str) -> None:
         """Prepare."""
         self._model, self._series = model, series
         self._bucket = private_bucket(centre)
         self._stop = threading.Event()
-        self._whole_s = -WHOLE_S
         self._counts_s = -COUNTS_S
+        self._looked_ns = 0
 
     def run(self) -> None:
         """Read once a second until `stop`."""
@@ -136,27 +142,41 @@ class SeriesReader:
             except (StoreUnavailableError, StoreMisconfiguredError) as error:
                 log.warning("events are not read: %s", error)
                 self._model.set_well(series=False)
+                self._looked_ns = 0
 
     def stop(self) -> None:
         """Ask `run` to end."""
         self._stop.set()
 
     def read_once(self, *, now_ns: int, now_s: float) -> None:
-        """Read the last seconds; once a minute the whole hour."""
-        whole = now_s - self._whole_s >= WHOLE_S
-        hour_ns = now_ns - MINUTES * 60 * SECOND_NS
-        self._read(self._add_event, "event", hour_ns if whole else now_ns - OVERLAP_NS, now_ns)
-        if whole or now_s - self._counts_s >= COUNTS_S:
+        """Read the last seconds and the next minute of the round; at first the whole round."""
+        at_first = self._looked_ns == 0
+        self._look_back(now_ns)
+        while at_first and self._looked_ns < now_ns:
+            self._look_back(now_ns)
+        if now_s - self._counts_s >= COUNTS_S:
             self._counts_s = now_s
-            begin_ns = hour_ns if whole else now_ns - 3 * 60 * SECOND_NS
-            self._add_counts(begin_ns, now_ns)
-        if whole:
-            self._whole_s = now_s
+            self._add_counts(now_ns - COUNTS_BACK_NS, now_ns + MINUTE_NS, now_ns)
+        self._read(self._add_event, "event", now_ns - OVERLAP_NS, now_ns + MINUTE_NS, now_ns)
+
+    def _look_back(self, now_ns: int) -> None:
+        """The next minute of the round, which begins again an hour ago when it has come to now."""
+        hour_ago_ns = now_ns - MINUTES * MINUTE_NS
+        if self._looked_ns >= now_ns:
+            self._looked_ns = hour_ago_ns
+        begin_ns = max(self._looked_ns, hour_ago_ns)
+        self._looked_ns = begin_ns + MINUTE_NS
+        self._read(self._add_event, "event", begin_ns, self._looked_ns, now_ns)
+        self._add_counts(begin_ns, self._looked_ns, now_ns)
 
     def _read(
-        self, take: Callable[[Point, int], None], measurement: str, begin_ns: int, now_ns: int
+        self,
+        take: Callable[[Point, int], None],
+        measurement: str,
+        begin_ns: int,
+        end_ns: int,
+        now_ns: int,
     ) -> None:
-        end_ns = now_ns + 60 * SECOND_NS
         points = self._series.read(self._bucket, measurement, from_ns=begin_ns, to_ns=end_ns)
         # by time, not by series: the newest stand last in the list that viewers read
         for point in sorted(points, key=lambda point: point.t):
@@ -178,7 +198,7 @@ class SeriesReader:
         )
         self._model.add_event(row, now_ms=now_ms)
 
-    def _add_counts(self, begin_ns: int, now_ns: int) -> None:
+    def _add_counts(self, begin_ns: int, end_ns: int, now_ns: int) -> None:
         """The mean of all classes together, by camera, zone and interval."""
         sums: dict[tuple[str, str, int], float] = {}
 
@@ -186,7 +206,7 @@ class SeriesReader:
             key = (point.tags.get("camera", ""), point.tags.get("zone", ""), point.t)
             sums[key] = sums.get(key, 0.0) + float(point.fields.get("mean", 0.0))
 
-        self._read(take, "observation", begin_ns, now_ns)
+        self._read(take, "observation", begin_ns, end_ns, now_ns)
         for (camera, zone, t), mean in sums.items():
             self._model.set_seen(
                 camera,
