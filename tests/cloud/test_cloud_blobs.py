@@ -44,6 +44,31 @@ def test_each_look_is_logged_before_anything_is_shown(blobs: Blobs, state: State
     )
 
 
+def test_a_wall_that_looks_all_day_is_one_line_of_the_log_until_it_stops(blobs: Blobs) -> None:
+    def look(record: str, at: int, *, actor: str = "an", why: str = "camera/k") -> None:
+        assert blobs.open(record, actor=actor, why=why, now_ns=at, sitting_ns=10) == JPEG
+
+    for n in range(1, 6):
+        put(blobs, f"n.s.{n}", keep=1000)
+        look(f"n.s.{n}", n * 10)
+    look("n.s.5", 50, actor="binh")
+    look("n.s.5", 55, why="camera/other")
+    look("n.s.5", 61)
+    assert [
+        (one.actor, one.why, one.record, one.at_ns, one.last_ns, one.looks)
+        for one in blobs.looks(limit=10)
+    ] == [
+        ("an", "camera/k", "n.s.5", 61, 61, 1),
+        ("an", "camera/other", "n.s.5", 55, 55, 1),
+        ("binh", "camera/k", "n.s.5", 50, 50, 1),
+        ("an", "camera/k", "n.s.1", 10, 50, 5),
+    ]
+    older = blobs.looks(limit=1)[0].id
+    assert [one.at_ns for one in blobs.looks(limit=2, before=older)] == [55, 50]
+    assert blobs.forget_looks(before_ns=51) == 2
+    assert [one.at_ns for one in blobs.looks(limit=10)] == [61, 55]
+
+
 def test_the_same_picture_for_two_records_is_one_file(blobs: Blobs, tmp_path: Path) -> None:
     assert put(blobs, "n.s.1") == put(blobs, "n.s.2")
     assert len(files(tmp_path)) == 1

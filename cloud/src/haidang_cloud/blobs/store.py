@@ -1,4 +1,8 @@
-"""Files by SHA-256, a row for each, an access log; retention removes the file and keeps the row."""
+"""Files by SHA-256, a row for each, an access log; retention removes the file and keeps the row.
+
+Who looks at one picture leaves a line. Who looks at whatever a camera saw last, as a wall does all
+day, leaves one for as long as that goes on: the pictures are those of that camera in that time.
+"""
 
 import contextlib
 import hashlib
@@ -35,6 +39,22 @@ class Blob:
     expires_ns: int
     deleted_ns: int | None
     crop: tuple[float, float, float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """A line of the access log: who looked, at what, from when to when, how often.
+
+    `record` is the picture, of several the first; `why` is the case or camera that it was seen as.
+    """
+
+    id: int
+    actor: str
+    why: str
+    record: str
+    at_ns: int
+    last_ns: int
+    looks: int
 
 
 class Blobs:
@@ -119,22 +139,20 @@ class Blobs:
             found = {row.camera: _blob(row) for row in connection.execute(wanted)}
         return list(found.values())
 
-    def open(self, record: str, *, actor: str, why: str, now_ns: int) -> bytes | None:
-        """A record's picture for `actor`; the look is logged before anything is shown."""
+    def open(
+        self, record: str, *, actor: str, why: str, now_ns: int, sitting_ns: int = 0
+    ) -> bytes | None:
+        """A record's picture for `actor`; the look is logged before anything is shown.
+
+        Looks for the same `why` that follow one another within `sitting_ns` are one line.
+        """
         found = self.find(record)
         if found is None or found.deleted_ns is not None or found.expires_ns <= now_ns:
             return None
         with self._state.write() as connection:
-            connection.execute(
-                blob_access.insert().values(
-                    centre=self._centre,
-                    at_ns=now_ns,
-                    record=record,
-                    sha256=found.sha256,
-                    actor=actor,
-                    why=why,
-                )
-            )
+            since_ns = now_ns - sitting_ns
+            if not sitting_ns or not self._go_on(connection, actor, why, since_ns, now_ns):
+                self._begin(connection, found, actor, why, now_ns=now_ns)
         try:
             content = self._path(found.sha256).read_bytes()
         except OSError as error:
@@ -142,6 +160,62 @@ class Blobs:
         if hashlib.sha256(content).hexdigest() != found.sha256:
             raise LakeError(f"picture of {record} is not what was stored: its hash has changed")
         return content
+
+    def _go_on(
+        self, connection: sa.Connection, actor: str, why: str, since_ns: int, now_ns: int
+    ) -> bool:
+        """Add a look to the line that it belongs to; False when there is none."""
+        line = (
+            sa.select(sa.func.max(blob_access.c.id))
+            .where(
+                blob_access.c.centre == self._centre,
+                blob_access.c.actor == actor,
+                blob_access.c.why == why,
+                blob_access.c.last_ns >= since_ns,
+            )
+            .scalar_subquery()
+        )
+        added = connection.execute(
+            blob_access.update()
+            .where(blob_access.c.id == line)
+            .values(last_ns=now_ns, looks=blob_access.c.looks + 1)
+        )
+        return added.rowcount > 0
+
+    def _begin(
+        self, connection: sa.Connection, found: Blob, actor: str, why: str, *, now_ns: int
+    ) -> None:
+        row = {
+            "centre": self._centre,
+            "at_ns": now_ns,
+            "last_ns": now_ns,
+            "looks": 1,
+            "record": found.record,
+            "sha256": found.sha256,
+            "actor": actor,
+            "why": why,
+        }
+        connection.execute(blob_access.insert().values(row))
+
+    def looks(self, *, limit: int, before: int = 2**62) -> list[Look]:
+        """Who looked at pictures, the newest first; older ones by `before`, a line's id."""
+        names = ("id", "actor", "why", "record", "at_ns", "last_ns", "looks")
+        wanted = (
+            sa.select(*(blob_access.c[name] for name in names))
+            .where(blob_access.c.centre == self._centre, blob_access.c.id < before)
+            .order_by(blob_access.c.id.desc())
+            .limit(limit)
+        )
+        with self._state.read() as connection:
+            return [Look(**row) for row in connection.execute(wanted).mappings()]
+
+    def forget_looks(self, *, before_ns: int) -> int:
+        """Remove lines of the access log that ended before that; returns how many."""
+        over = blob_access.delete().where(
+            blob_access.c.centre == self._centre, blob_access.c.last_ns < before_ns
+        )
+        with self._state.write() as connection:
+            return connection.execute(over).rowcount
 
     def expire(self, *, now_ns: int) -> int:
         """Remove files whose time is over, unless another row still keeps them."""

@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 
 REPORT_S = 60.0
 HOUR_S = 3600.0
+DAY_NS = 86_400 * 10**9
+LOOKS_DAYS = 365
+"""Who looked at a picture is known for so much longer than the picture is kept."""
 
 
 class Ruling:
@@ -120,11 +123,20 @@ def _keeping_jobs(
     )
     expiry = Job(
         name="expire-pictures",
-        run=lambda: blobs.expire(now_ns=time.time_ns()),
+        run=_expiry(blobs, keep_days=config.snapshot_days + LOOKS_DAYS),
         every_s=HOUR_S,
         lease_s=HOUR_S,
     )
     return [projection, expiry, *_lake_jobs(lake, holder), *_anchor_jobs(config, state)]
+
+
+def _expiry(blobs: Blobs, *, keep_days: int) -> Callable[[], object]:
+    def run() -> None:
+        now_ns = time.time_ns()
+        blobs.expire(now_ns=now_ns)
+        blobs.forget_looks(before_ns=now_ns - keep_days * DAY_NS)
+
+    return run
 
 
 def _lake_jobs(lake: Lake, holder: str) -> list[Job]:

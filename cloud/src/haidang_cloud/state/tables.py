@@ -317,7 +317,18 @@ blob_access = sa.Table(
     _text("sha256"),
     _text("actor"),
     _text("why"),
+    # looks that followed one another are one line
+    _ns("last_ns"),
+    _number("looks"),
 )
+sa.Index(
+    "ix_blob_access_going_on",
+    blob_access.c.centre,
+    blob_access.c.actor,
+    blob_access.c.why,
+    blob_access.c.last_ns,
+)
+sa.Index("ix_blob_access_last", blob_access.c.centre, blob_access.c.last_ns)
 node = sa.Table(
     "node",
     metadata,
