@@ -172,6 +172,7 @@ def problem(answer: httpx.Response, status: int, reason: str) -> dict[str, Any]:
     assert body["status"] == status
     assert body["title"]
     assert body["detail"]
+    assert body["code"].partition(".")[0] == reason
     return body
 
 

@@ -14,9 +14,11 @@ from haidang_cloud.console.door import Door
 from haidang_cloud.console.hub import Hub
 from haidang_cloud.console.parts import Parts
 from haidang_cloud.console.ruling import Ruling
+from haidang_cloud.console.saying import sayer
 from haidang_cloud.people import Accounts
 from haidang_cloud.state import open_state
 from haidang_cloud.timeseries import SqliteSeries
+from haidang_cloud.web.problems import Problems
 
 PAGE = {"Accept": "text/html,application/xhtml+xml"}
 KNOWN = {"haidang": "a-session-of-yesterday"}
@@ -58,7 +60,7 @@ async def beyond(_scope: Scope, _receive: Receive, _send: Send) -> None:
 
 
 async def asked(parts: Parts, path: str, **given: dict[str, str]) -> httpx.Response:
-    transport = httpx.ASGITransport(app=Door(beyond, parts))
+    transport = httpx.ASGITransport(app=Door(beyond, parts, Problems(sayer(parts.language))))
     async with httpx.AsyncClient(transport=transport, base_url=parts.origin) as client:
         client.cookies.update(given.pop("cookies", {}))
         return await client.get(path, **given)  # type: ignore[arg-type]
@@ -83,6 +85,7 @@ async def test_what_a_page_asks_for_by_itself_gets_a_problem(parts: Parts) -> No
     answer = await asked(parts, "/live/state", cookies=KNOWN)
     assert answer.status_code == 503
     assert answer.json()["type"] == "urn:haidang:problem:away"
+    assert answer.json()["detail"].startswith("Trung tâm chưa trả lời; chưa có gì thay đổi")
 
 
 async def test_who_was_never_here_is_asked_to_log_in_all_the_same(parts: Parts) -> None:

@@ -15,9 +15,9 @@ pressed: list[str] = []
 
 def press(rest: str) -> dict[str, str]:
     if rest == "moon":
-        raise RefusedError("unknown", "there is no fault moon")
+        raise RefusedError("unknown.fault", "there is no fault moon")
     if rest in pressed:
-        raise RefusedError("on", "this fault is still on")
+        raise RefusedError("conflict.fault", "this fault is still on")
     pressed.append(rest)
     return {"pressed": rest}
 
@@ -39,10 +39,10 @@ def told(folder: Path, url: str, token: str) -> FaultDesk:
     return FaultDesk(file)
 
 
-def reason_of(desk: FaultDesk, fault: str = "link") -> str:
+def code_of(desk: FaultDesk, fault: str = "link") -> str:
     with pytest.raises(RefusedError) as caught:
         desk.press(fault, None)
-    return caught.value.reason
+    return caught.value.code
 
 
 def test_what_the_desk_tells_and_does(demo: Desk, tmp_path: Path) -> None:
@@ -51,17 +51,17 @@ def test_what_the_desk_tells_and_does(demo: Desk, tmp_path: Path) -> None:
     desk.press("link", 5)
     desk.press("message", None)
     assert pressed == ["link/5", "message"]
-    assert reason_of(desk, "message") == "conflict"
-    assert reason_of(desk, "moon") == "unknown"
+    assert code_of(desk, "message") == "conflict.fault"
+    assert code_of(desk, "moon") == "unknown.fault"
 
 
 def test_a_desk_that_is_not_there_is_away(demo: Desk, tmp_path: Path) -> None:
-    assert reason_of(FaultDesk(tmp_path / "none.json")) == "away"
-    assert reason_of(told(tmp_path, "http://127.0.0.1:9", "x" * 24)) == "away"
-    assert reason_of(told(tmp_path, demo.url, "a token that was guessed")) == "away"
+    assert code_of(FaultDesk(tmp_path / "none.json")) == "away.desk_closed"
+    assert code_of(told(tmp_path, "http://127.0.0.1:9", "x" * 24)) == "away.desk"
+    assert code_of(told(tmp_path, demo.url, "a token that was guessed")) == "away.desk"
     assert pressed == []
 
 
 def test_nobody_but_this_machine_is_asked(demo: Desk, tmp_path: Path) -> None:
-    assert reason_of(told(tmp_path, "http://192.0.2.1:80", demo.token)) == "away"
-    assert reason_of(told(tmp_path, "file:///etc/passwd", demo.token)) == "away"
+    assert code_of(told(tmp_path, "http://192.0.2.1:80", demo.token)) == "away.desk_closed"
+    assert code_of(told(tmp_path, "file:///etc/passwd", demo.token)) == "away.desk_closed"

@@ -1,6 +1,8 @@
 """What people read: both languages say everything, nothing is said that nobody asks for."""
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ from haidang_cloud.demo.home import shipped_catalogue
 from haidang_cloud.state.drafts import Outcome
 from haidang_protocols.boards import words
 from haidang_protocols.catalogue import load_texts
+from haidang_protocols.catalogue.model import Right
+from haidang_protocols.catalogue.problems import MISTAKES
 from haidang_protocols.wire.messages import AnswerKind, CaseState
 
 FOLDER = Path(haidang_cloud.console.__file__).parent
@@ -26,7 +30,36 @@ OTHERS = "catalogue.draft catalogue.draft_drop catalogue.publish deadletter.repl
 CASES = {f"case.{kind.value}" for kind in [*AnswerKind]} | {"case.note", "case.answer_refused"}
 ACTIONS = {*CASES, *SESSIONS.split(), *PEOPLE.split(), *OTHERS.split()}
 """What the audit log says that somebody did."""
+RAISED = ("RefusedError", "_AnswerRefusedError", "super().__init__")
+CODE = r"[a-z_]+(\.[a-z_]+)?"
+BESIDE = ("not_found", "method", "too_large", "http", "invalid", "fault", "away", "value.catalogue")
+"""Refusals that no `RefusedError` says."""
+
+
+def refusals() -> Iterator[tuple[str, set[str]]]:
+    """Every refusal that the source can make: its code, and the names of its values."""
+    for path in sorted(FOLDER.parent.rglob("*.py")):
+        # a command's refusal is read in a terminal
+        if path.parent.name not in ("processes", "commands"):
+            yield from _refusals_in(ast.parse(path.read_text(encoding="utf-8")))
+    yield from ((code, {"n"}) for code in BESIDE)
+
+
+def _refusals_in(tree: ast.Module) -> Iterator[tuple[str, set[str]]]:
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in RAISED:
+            first = call.args[0] if call.args else None
+            if isinstance(first, ast.Constant) and re.fullmatch(CODE, str(first.value)):
+                yield str(first.value), {str(one.arg) for one in call.keywords}
+
+
+REFUSALS = list(refusals())
+TOLD = "via from to why scope role label days for_s answer reason undo"
+"""Keys of its details."""
 MADE = {
+    *(f"refused.{code}" for code, _ in REFUSALS),
+    *(f"mistake.{code}" for code in MISTAKES),
+    *(f"right.{right.value}" for right in Right),
     *(f"case.{state.value}" for state in CaseState),
     *(f"case.answer.{kind.value}" for kind in [*AnswerKind]),
     *(f"step.{kind.value}" for kind in [*AnswerKind]),
@@ -50,6 +83,9 @@ MADE = {
     *(f"nodes.{state}" for state in ("online", "offline", "silent", "never")),
     *(f"frame.{part}" for part in ("database", "broker", "series", "ingest")),
     *(f"audit.{c}" for c in ("number", "at", "actor", "action", "object", "detail", "hash")),
+    *(f"audit.{c}" for c in ("until", "looked", "picture", "looks")),
+    *(f"audit.{kind}{word}" for kind in ("", "looks_") for word in ("title", "about", "none")),
+    *(f"told.{key}" for key in TOLD.split()),
 }
 
 
@@ -63,11 +99,13 @@ def test_every_sentence_says_something(language: str) -> None:
     assert [key for key, text in texts(language).items() if not text.strip()] == []
 
 
-def test_both_languages_have_the_same_gaps() -> None:
-    def gaps(language: str, key: str) -> set[str]:
-        return set(re.findall(r"\{(\w+)\}", texts(language)[key]))
+def gaps(sentence: str) -> set[str]:
+    return set(re.findall(r"\{(\w+)\}", sentence))
 
-    assert [key for key in texts("vi") if gaps("vi", key) != gaps("en", key)] == []
+
+def test_both_languages_have_the_same_gaps() -> None:
+    vi, en = texts("vi"), texts("en")
+    assert [key for key in vi if gaps(vi[key]) != gaps(en[key])] == []
 
 
 def test_every_key_that_is_asked_for_is_there() -> None:
@@ -80,6 +118,20 @@ def test_every_key_that_is_asked_for_is_there() -> None:
 def test_no_sentence_is_left_over() -> None:
     known = {key for key in texts("vi") if key in WRITTEN or key.replace(".", "_") in WRITTEN}
     assert texts("vi").keys() - known - MADE == set()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_refusal_has_words_for_what_it_is_about(language: str) -> None:
+    words = texts(language)
+    assert len(REFUSALS) > 50
+    for code, values in REFUSALS:
+        assert gaps(words[f"refused.{code}"]) <= values, code
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_mistake_in_a_catalogue_has_words_for_what_it_is_about(language: str) -> None:
+    for code, sentence in MISTAKES.items():
+        assert gaps(texts(language)[f"mistake.{code}"]) <= gaps(sentence), code
 
 
 def test_every_open_state_can_be_named() -> None:

@@ -11,7 +11,6 @@ from fakes.wall import PASSWORD
 from haidang_cloud.demo.account import Account, Refused
 from haidang_cloud.demo.desk import Desk
 from haidang_cloud.demo.faults import Fault, Faults
-from haidang_cloud.demo.words import Words
 from haidang_cloud.people import audit
 from servers import start
 from system.browser.access import barriers
@@ -27,7 +26,7 @@ class Demo:
     def __init__(self, file: Path) -> None:
         self.account = Account(spooled=40, stored=40)
         known = {"link": Fault(begin=self._press, for_s=15.0), "message": Fault(begin=self._press)}
-        self.faults, self.pressed = Faults(known, Words("vi")), list[float]()
+        self.faults, self.pressed = Faults(known), list[float]()
         self.desk = Desk(
             reads={
                 "/api/account": lambda _: self.account,

@@ -29,12 +29,20 @@ class LakeError(HaidangError):
 
 
 class RefusedError(UserError):
-    """A person asked for what may not be; `reason` is a word that programs read."""
+    """A person asked for what may not be.
 
-    def __init__(self, reason: str, message: str) -> None:
-        """Keep both."""
+    Attributes:
+        code: a stable word for programs, such as `unknown.case`: the console has a sentence for
+            each of them in each of its languages.
+        values: what belongs into that sentence.
+        reason: the first part of `code`, which says what kind of refusal it is.
+    """
+
+    def __init__(self, code: str, message: str, **values: str | float) -> None:
+        """Say it to programs, and to people in English."""
         super().__init__(message)
-        self.reason = reason
+        self.code, self.values = code, values
+        self.reason = code.partition(".")[0]
 
 
 class AuditBrokenError(HaidangError):

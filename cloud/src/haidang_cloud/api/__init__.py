@@ -4,6 +4,7 @@ Errors are RFC 9457 documents, times are UTC, secrets go out once and are never 
 """
 
 from haidang_cloud.api.app import make_app
-from haidang_cloud.api.parts import Parts, Ruling
+from haidang_cloud.api.parts import Parts
+from haidang_cloud.web import Ruling
 
 __all__ = ["Parts", "Ruling", "make_app"]

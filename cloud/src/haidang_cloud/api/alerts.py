@@ -161,7 +161,7 @@ def snapshot(parts: PartsOf, who: WhoAsks, number: str) -> Response:
         seen.record, actor=who.person.login, why=f"case/{number}", now_ns=parts.now_ns()
     )
     if picture is None:
-        raise RefusedError("unknown", "there is no picture: none came, or its time is over")
+        raise RefusedError("unknown.picture", "there is no picture: none came, or its time is over")
     return Response(picture, media_type="image/jpeg")
 
 
@@ -169,7 +169,7 @@ def _seen(parts: PartsOf, who: Who, number: str) -> CaseView:
     """A case that who asks may read; another one is told as if it were not there."""
     found = parts.shelf.read(number)
     if found is None or found.scope not in who.sees(Right.CASE_READ):
-        raise RefusedError("unknown", f"there is no case {number[:200]!r} that you may read")
+        raise RefusedError("unknown.case", f"there is no case {number[:200]!r} that you may read")
     return found
 
 

@@ -6,9 +6,10 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from haidang_cloud.api import alerts, centre, problems, sessions
+from haidang_cloud.api import alerts, centre, sessions
 from haidang_cloud.api.parts import Parts
 from haidang_cloud.api.rim import Rim
+from haidang_cloud.web import problems
 
 DESCRIPTION = (
     "The centre's API. Log in by `POST /api/v1/session` (a cookie), or send "
@@ -33,7 +34,7 @@ def make_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     for router in (sessions.router, alerts.router, centre.router):
         app.include_router(router)
-    problems.install(app)
+    problems.Problems().install(app)
     app.add_middleware(Rim)
     _complete(app)
     return app

@@ -240,7 +240,7 @@ def replay_dead_letter(
     who.demand(Right.DEADLETTER_REPLAY)
     found = deadletter.find(parts.state, parts.centre, number=number, replayed=True)
     if not found:
-        raise RefusedError("unknown", f"there is no dead letter {number}")
+        raise RefusedError("unknown.letter", f"there is no dead letter {number}", letter=number)
     done = parts.replay(found[0], who.person.login)
     return LetterReplayed(id=number, taken=done.taken, why=done.why)
 

@@ -13,7 +13,9 @@ from haidang_cloud.api.times import utc, utc_or_none
 from haidang_cloud.api.who import Who, WhoAsks, check_origin
 from haidang_cloud.errors import RefusedError
 from haidang_cloud.people import Person
-from haidang_cloud.people.accounts import LINK_NS, PASSWORD_MAX, PASSWORD_MIN, SESSION_NS
+from haidang_cloud.people.accounts import LINK_NS, PASSWORD_MAX, PASSWORD_MIN
+from haidang_cloud.web import session
+from haidang_cloud.web.session import Credentials
 from haidang_protocols.catalogue.model import Right
 
 router = APIRouter()
@@ -47,15 +49,6 @@ class NewPassword(BaseModel):
 
     link: Secret
     password: Password
-
-
-class Credentials(BaseModel):
-    """A log-in name and its password."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    login: Login
-    password: Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class Held(BaseModel):
@@ -157,35 +150,13 @@ def set_password_by_link(request: Request, parts: PartsOf, asked: NewPassword) -
 def log_in(request: Request, response: Response, parts: PartsOf, asked: Credentials) -> Me:
     """Log in: a cookie for twelve hours. Five wrong passwords, and one waits some minutes."""
     check_origin(request, parts)
-    address = request.client.host if request.client else ""
-    parts.throttle.check(asked.login, address)
-    try:
-        person, secret = parts.accounts.log_in(asked.login, asked.password, now_ns=parts.now_ns())
-    except RefusedError:
-        parts.throttle.failed(asked.login, address)
-        raise
-    parts.throttle.passed(asked.login, address)
-    response.set_cookie(
-        parts.cookie,
-        secret,
-        max_age=SESSION_NS // 10**9,
-        path="/",
-        secure=parts.secure,
-        httponly=True,
-        samesite="lax",
-    )
-    return _me(parts, person)
+    return _me(parts, session.log_in(parts, request, response, asked))
 
 
 @router.delete("/api/v1/session", status_code=204, tags=["session"])
 def log_out(request: Request, response: Response, parts: PartsOf, _who: WhoAsks) -> None:
     """Log out; the session ends at once."""
-    secret = request.cookies.get(parts.cookie)
-    if secret:
-        parts.accounts.log_out(secret)
-    response.delete_cookie(
-        parts.cookie, path="/", secure=parts.secure, httponly=True, samesite="lax"
-    )
+    session.let_out(parts, response, request.cookies.get(parts.cookie, ""))
 
 
 @router.get("/api/v1/me", tags=["session"])
@@ -231,7 +202,7 @@ def my_tokens(parts: PartsOf, who: WhoAsks) -> list[TokenShown]:
 def make_token(parts: PartsOf, who: WhoAsks, asked: TokenAsked) -> TokenMade:
     """A new API token, which acts for me; a token cannot make others."""
     if who.by_token:
-        raise RefusedError("forbidden", "a token cannot make tokens: log in by password")
+        raise RefusedError("forbidden.by_token", "a token cannot make tokens: log in by password")
     number, secret = parts.accounts.make_token(
         who.person, label=asked.label, days=asked.days, now_ns=parts.now_ns()
     )
@@ -244,7 +215,9 @@ def revoke_token(
 ) -> None:
     """End one of my tokens, at once."""
     if not parts.accounts.revoke_token(who.person, number, now_ns=parts.now_ns()):
-        raise RefusedError("unknown", f"you have no token {number} that is valid")
+        raise RefusedError(
+            "unknown.token", f"you have no token {number} that is valid", token=number
+        )
 
 
 # --- people -------------------------------------------------------------------------------------
@@ -275,4 +248,6 @@ def _check_covers(parts: Parts, who: Who, login: str) -> None:
     rights = who.ruling.rights
     for one in parts.accounts.everybody():
         if one.login == login and not rights.covers(who.person.grants, one.grants):
-            raise RefusedError("forbidden", f"{login} holds rights that you do not")
+            raise RefusedError(
+                "forbidden.more", f"{login} holds rights that you do not", login=login
+            )

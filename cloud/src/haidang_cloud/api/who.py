@@ -6,10 +6,9 @@ from typing import Annotated
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
-from haidang_cloud.api.parts import Parts, PartsOf, Ruling
+from haidang_cloud.api.parts import Parts, PartsOf
 from haidang_cloud.errors import RefusedError
-from haidang_cloud.people import Person
-from haidang_protocols.catalogue.model import Right
+from haidang_cloud.web import Asker
 
 HEADER = "X-Haidang"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -26,20 +25,10 @@ _COOKIE = APIKeyCookie(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Who:
-    """Somebody who has proved who they are, and what is in force while they ask."""
+class Who(Asker):
+    """Somebody who asks the API, by an API token or by a session."""
 
-    person: Person
     by_token: bool
-    ruling: Ruling
-
-    def demand(self, right: Right, scope: str | None = None) -> None:
-        """Raise `RefusedError` unless they hold `right` in `scope` (None: the whole centre)."""
-        self.ruling.rights.demand(self.person.grants, right, scope)
-
-    def sees(self, right: Right) -> frozenset[str]:
-        """The scopes that `right` reaches."""
-        return self.ruling.rights.sees(self.person.grants, right)
 
 
 def check_origin(request: Request, parts: Parts, *, by_cookie: bool = False) -> None:
@@ -51,9 +40,13 @@ def check_origin(request: Request, parts: Parts, *, by_cookie: bool = False) -> 
         return
     origin = request.headers.get("origin")
     if origin is not None and origin != parts.origin:
-        raise RefusedError("origin", f"this came from a page of {origin[:200]!r}, not from ours")
+        raise RefusedError(
+            "origin.other", f"this came from a page of {origin[:200]!r}, not from ours"
+        )
     if by_cookie and origin is None and HEADER not in request.headers:
-        raise RefusedError("origin", f"a change by session needs an Origin or the header {HEADER}")
+        raise RefusedError(
+            "origin.missing", f"a change by session needs an Origin or the header {HEADER}"
+        )
 
 
 def _who(
@@ -66,12 +59,12 @@ def _who(
     if bearer is not None:
         person = parts.accounts.of_token(bearer.credentials, now_ns=now_ns)
         if person is None:
-            raise RefusedError("login", "the token is not known or has ended")
+            raise RefusedError("login.token", "the token is not known or has ended")
         return Who(person=person, by_token=True, ruling=parts.ruling())
     secret = request.cookies.get(parts.cookie)
     person = parts.accounts.of_session(secret, now_ns=now_ns) if secret else None
     if person is None:
-        raise RefusedError("login", "log in first, or send an API token")
+        raise RefusedError("login.first", "log in first, or send an API token")
     check_origin(request, parts, by_cookie=True)
     return Who(person=person, by_token=False, ruling=parts.ruling())
 

@@ -59,8 +59,8 @@ class _Said:
 class _AnswerRefusedError(RefusedError):
     """Refused before it could be kept; carries what is known of it."""
 
-    def __init__(self, reason: str, message: str, *, of: "_Said") -> None:
-        super().__init__(reason, message)
+    def __init__(self, code: str, message: str, *, of: "_Said", **values: str | float) -> None:
+        super().__init__(code, message, **values)
         self.said = of
 
 
@@ -116,7 +116,11 @@ class AnswerDesk:
         said = replace(said, actor=person.login)
         if not rights.allows(person.grants, Right.CASE_ANSWER, said.scope):
             raise _AnswerRefusedError(
-                "forbidden", f"{person.login} may not answer in scope {said.scope!r}", of=said
+                "forbidden.answer",
+                f"{person.login} may not answer in scope {said.scope!r}",
+                of=said,
+                login=person.login,
+                scope=said.scope,
             )
         return said
 
@@ -125,14 +129,15 @@ class AnswerDesk:
         found = self._desk.lock(connection, said.case)
         if found is None:
             if _CASE.match(said.case) is None:
-                refusal = RefusedError("unknown", "there is no such case")
+                refusal = RefusedError("unknown.case", "there is no such case")
                 return self._refuse(connection, said, refusal, now_ns)
             self._mark(connection, said.id, Outcome.WAITING)
             ring(self._state, connection)
             return Outcome.WAITING
         if found.scope != said.scope:
             # not in which scope it is: who answers need not see that one
-            refusal = RefusedError("scope", f"the case is none of scope {said.scope!r}")
+            sentence = f"the case is none of scope {said.scope!r}"
+            refusal = RefusedError("scope", sentence, scope=said.scope)
             return self._refuse(connection, said, refusal, now_ns)
         try:
             self._desk.move(connection, found, said.answer(), now_ns=now_ns)
@@ -181,7 +186,7 @@ class AnswerDesk:
                 return  # another worker was quicker
             outcome = self._settle(connection, said, now_ns)
             if outcome is Outcome.WAITING and received_ns <= now_ns - WAIT_NS:
-                refusal = RefusedError("unknown", "no such case came within a day")
+                refusal = RefusedError("unknown.late", "no such case came within a day")
                 self._refuse(connection, said, refusal, now_ns)
 
     def forget(self, *, now_ns: int) -> int:

@@ -132,7 +132,7 @@ class CaseDesk:
         with self._state.write() as connection:
             found = self.lock(connection, number)
             if found is None:
-                raise RefusedError("unknown", f"there is no case {number!r}")
+                raise RefusedError("unknown.case", f"there is no case {number!r}")
             return self.move(connection, found, answer, now_ns=now_ns)
 
     def note(self, number: str, *, actor: str, note: str, now_ns: int) -> CaseView:
@@ -141,11 +141,11 @@ class CaseDesk:
         Raises `RefusedError` for no words, and for a case that is not there.
         """
         if not note.strip():
-            raise RefusedError("value", "a note has words")
+            raise RefusedError("value.note", "a note has words")
         with self._state.write() as connection:
             found = self.lock(connection, number)
             if found is None:
-                raise RefusedError("unknown", f"there is no case {number!r}")
+                raise RefusedError("unknown.case", f"there is no case {number!r}")
             state = found.state.value
             step = Step(
                 at_ns=now_ns,

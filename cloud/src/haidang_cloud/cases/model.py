@@ -130,7 +130,10 @@ class CaseConflictError(RefusedError):
         who = f" by {found.by}" if found.by else ""
         may = ", ".join(answer.value for answer in life.allowed(found.state)) or "nothing more"
         super().__init__(
-            "conflict",
+            "conflict.case",
             f"the case is {found.state.value}{who}; {kind.value} is not taken now, but {may}",
+            state=found.state.value,
+            answer=kind.value,
+            by=found.by,
         )
         self.found = found

@@ -10,8 +10,7 @@ from fastapi import FastAPI
 from nicegui import core, ui
 from starlette.types import ASGIApp
 
-from haidang_cloud.console import answers
-from haidang_cloud.console.door import Door, cookie_of
+from haidang_cloud.console.door import Door
 from haidang_cloud.console.drafts import draft_routes
 from haidang_cloud.console.entrance import entrance
 from haidang_cloud.console.faults import FaultDesk, fault_routes
@@ -20,7 +19,10 @@ from haidang_cloud.console.live import live
 from haidang_cloud.console.pages import install_pages
 from haidang_cloud.console.parts import Parts
 from haidang_cloud.console.ruling import Audience
+from haidang_cloud.console.saying import sayer
 from haidang_cloud.console.theme import icon
+from haidang_cloud.console.visitor import cookie_of
+from haidang_cloud.web.problems import Problems
 
 RECONNECT_S = 60.0
 """A page whose connection is lost for longer is built anew when it comes back."""
@@ -37,9 +39,10 @@ def make_app(parts: Parts) -> ASGIApp:
         version=lambda: parts.ruling().number,
     )
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=_lifespan(caster))
-    answers.install(app)
+    problems = Problems(sayer(parts.language))
+    problems.install(app)
     app.include_router(entrance(parts))
-    app.include_router(live(parts, lambda: caster))
+    app.include_router(live(parts, problems, lambda: caster))
     app.include_router(draft_routes(parts))
     if parts.faults is not None:
         app.include_router(fault_routes(parts, FaultDesk(parts.faults)))
@@ -58,7 +61,7 @@ def make_app(parts: Parts) -> ASGIApp:
         binding_refresh_interval=None,
         reconnect_timeout=RECONNECT_S,
     )
-    return Door(app, parts)
+    return Door(app, parts, problems)
 
 
 def _lifespan(caster: Caster) -> Any:  # noqa: ANN401  # FastAPI's own kind of context

@@ -6,26 +6,19 @@ browser send something here: what changes something, and every socket, must name
 
 import asyncio
 import urllib.parse
-from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from haidang_cloud.console.answers import problem
 from haidang_cloud.console.parts import Parts
 from haidang_cloud.console.plain import plain_page
-from haidang_cloud.console.ruling import Ruling
-from haidang_cloud.console.texts import LANGUAGES
-from haidang_cloud.errors import RefusedError, StateUnavailableError
-from haidang_cloud.people import Person
-from haidang_protocols.catalogue.model import Right
+from haidang_cloud.console.visitor import Visitor, admit, cookie_of, language_of
+from haidang_cloud.errors import StateUnavailableError
+from haidang_cloud.web.problems import Problems
 
 BODY_MAX = 64 * 1024
-LANGUAGE_COOKIE = "haidang_language"
-_VISITOR = "haidang.visitor"
 _OPEN = frozenset({"/login", "/enter", "/healthz", "/readyz"})
 _CODE = "/_nicegui/"
 _SOCKET = "/_nicegui_ws/"
@@ -43,57 +36,12 @@ _HEADERS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Visitor:
-    """Somebody who is logged in, what is in force while they look, and what they read."""
-
-    person: Person
-    session: str
-    ruling: Ruling
-    language: str
-
-    def demand(self, right: Right, scope: str | None = None) -> None:
-        """Raise `RefusedError` unless they hold `right` in `scope` (None: the whole centre)."""
-        self.ruling.rights.demand(self.person.grants, right, scope)
-
-    def sees(self, right: Right) -> frozenset[str]:
-        """The scopes that `right` reaches."""
-        return self.ruling.rights.sees(self.person.grants, right)
-
-    def everywhere(self, right: Right) -> bool:
-        """Whether they hold `right` in the whole centre."""
-        return self.ruling.rights.everywhere(self.person.grants, right)
-
-
-def visitor_of(connection: HTTPConnection) -> Visitor:
-    """Who asks; the door has let nobody else through."""
-    found = connection.scope.get(_VISITOR)
-    if not isinstance(found, Visitor):
-        raise RefusedError("login", "log in first")
-    return found
-
-
-def language_of(headers: Headers, default: str) -> str:
-    """What somebody has chosen to read."""
-    chosen = cookie_of(headers.get("cookie", ""), LANGUAGE_COOKIE)
-    return chosen if chosen in LANGUAGES else default
-
-
-def cookie_of(header: str, name: str) -> str:
-    """One cookie of a header, empty when it is not there."""
-    try:
-        found = SimpleCookie(header).get(name)
-    except CookieError:
-        return ""
-    return found.value if found else ""
-
-
 class Door:
     """Wraps the app."""
 
-    def __init__(self, app: ASGIApp, parts: Parts) -> None:
+    def __init__(self, app: ASGIApp, parts: Parts, problems: Problems) -> None:
         """Wrap `app`."""
-        self._app, self._parts = app, parts
+        self._app, self._parts, self._problems = app, parts, problems
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request or a socket through, or answer why not."""
@@ -110,13 +58,14 @@ class Door:
             await send({"type": "websocket.close", "code": 4401, "reason": "log in first"})
 
     async def _refusal(self, scope: Scope) -> Response | None:
-        headers = Headers(scope=scope)
+        asked, problem = HTTPConnection(scope), self._problems.problem
+        headers = asked.headers
         path: str = scope["path"]
         if not self._ours(scope, headers):
-            return problem(403, "origin", "this came from a page that is not ours")
+            return problem(asked, 403, "origin.other", "this came from a page that is not ours")
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > BODY_MAX:
-            return problem(413, "too_large", f"at most {BODY_MAX} bytes are taken")
+            return problem(asked, 413, "too_large", f"at most {BODY_MAX} bytes are taken")
         if path in _OPEN or path.startswith(_CODE):
             return None
         try:
@@ -124,13 +73,13 @@ class Door:
         except StateUnavailableError:
             if _looked_at(scope, headers):
                 return plain_page("away", language_of(headers, self._parts.language), status=503)
-            return problem(503, "away", "the centre's database does not answer just now")
+            return self._problems.away(asked)
         if visitor is not None:
-            scope[_VISITOR] = visitor
+            admit(asked, visitor)
             return None
         if _looked_at(scope, headers):
             return RedirectResponse(f"/login?to={urllib.parse.quote(path)}", 303)
-        return problem(401, "login", "log in first")
+        return problem(asked, 401, "login.first", "log in first")
 
     def _visitor(self, headers: Headers) -> Visitor | None:
         secret = cookie_of(headers.get("cookie", ""), self._parts.cookie)

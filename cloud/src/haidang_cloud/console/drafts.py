@@ -10,10 +10,10 @@ from fastapi import APIRouter, Path, Request
 from msgspec import Meta
 from pydantic import BaseModel, ConfigDict, Field
 
-from haidang_cloud.console.door import Visitor, visitor_of
 from haidang_cloud.console.hub.rows import MS_NS
 from haidang_cloud.console.parts import Parts
 from haidang_cloud.console.texts import named
+from haidang_cloud.console.visitor import Visitor, visitor_of
 from haidang_cloud.console.zones import Drawing, changes, redrawn
 from haidang_cloud.errors import RefusedError
 from haidang_cloud.people import audit
@@ -101,13 +101,13 @@ def _read(body: bytes) -> Drawn:
     try:
         return msgspec.json.decode(body, type=Drawn)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise RefusedError("value", f"the drawing is not as it must be: {error}") from error
+        raise RefusedError("value.drawing", f"the drawing is not as it must be: {error}") from error
 
 
 def _camera(visitor: Visitor, number: str) -> Camera:
     found = visitor.ruling.camera(number)
     if found is None or number not in visitor.ruling.audience(visitor.person.grants).cameras:
-        raise RefusedError("unknown", f"there is no camera {number[:50]!r} that you may see")
+        raise RefusedError("unknown.camera", f"there is no camera {number[:50]!r} that you may see")
     return found
 
 
@@ -125,12 +125,12 @@ def _may_draw(visitor: Visitor, camera: Camera) -> bool:
 def _propose(parts: Parts, visitor: Visitor, number: str, drawn: Drawn) -> dict[str, Any]:
     camera = _camera(visitor, number)
     if not _may_draw(visitor, camera):
-        raise RefusedError("forbidden", "this needs the right node.command over the camera")
+        raise RefusedError("forbidden.draw", "this needs the right node.command over the camera")
     base = versions.newest(parts.state, parts.centre)
     if base is None:
-        raise RefusedError("catalogue", "no catalogue has been applied yet: apply one first")
+        raise RefusedError("catalogue.none", "no catalogue has been applied yet: apply one first")
     if base.number != drawn.base:
-        raise RefusedError("conflict", "the catalogue has changed since: draw it once more")
+        raise _changed_since()
     texts, _ = redrawn(base.texts, _camera_in(base.texts, number) or camera, drawn)
     login, now_ns = visitor.person.login, parts.now_ns()
     with parts.state.write() as connection:
@@ -150,12 +150,21 @@ def _propose(parts: Parts, visitor: Visitor, number: str, drawn: Drawn) -> dict[
     return {} if found is None else _shown(parts, visitor, found)
 
 
+def _changed_since() -> RefusedError:
+    return RefusedError("conflict.catalogue", "the catalogue has changed since: draw it once more")
+
+
 def _open_draft(parts: Parts, number: int) -> Draft:
     draft = drafts.read(parts.state, parts.centre, number)
     if draft is None:
-        raise RefusedError("unknown", f"there is no draft {number}")
+        raise RefusedError("unknown.draft", f"there is no draft {number}", draft=number)
     if draft.outcome is not Outcome.OPEN:
-        raise RefusedError("conflict", f"draft {number} is {draft.outcome} by {draft.decided_by}")
+        raise RefusedError(
+            "conflict.draft",
+            f"draft {number} is {draft.outcome} by {draft.decided_by}",
+            draft=number,
+            by=parts.hub.names.get(draft.decided_by, draft.decided_by),
+        )
     return draft
 
 
@@ -165,7 +174,7 @@ def _publish(parts: Parts, visitor: Visitor, draft: Draft, why: str) -> int:
     with parts.state.write() as connection:
         number = _put(parts, connection, visitor, draft.texts, why=why)
         if number != draft.base + 1:
-            raise RefusedError("conflict", "the catalogue has changed since: draw it once more")
+            raise _changed_since()
         _decide(parts, connection, visitor, draft, Outcome.PUBLISHED, why=why, number=number)
     return number
 
@@ -198,7 +207,8 @@ def _decide(
 ) -> None:
     login, now_ns = visitor.person.login, parts.now_ns()
     if not drafts.decide(connection, draft.id, outcome, by=login, now_ns=now_ns, number=number):
-        raise RefusedError("conflict", f"draft {draft.id} was decided by somebody else just now")
+        sentence = f"draft {draft.id} was decided by somebody else just now"
+        raise RefusedError("conflict.draft_now", sentence, draft=draft.id)
     if outcome is Outcome.PUBLISHED:
         detail = {"why": why, "draft": draft.id, "sha256": versions.digest(draft.texts)}
         _note(parts, connection, visitor, "publish", f"catalogue/{number}", detail)
@@ -209,15 +219,16 @@ def _decide(
 def _undo(parts: Parts, visitor: Visitor, number: int, why: str) -> int:
     draft = drafts.read(parts.state, parts.centre, number)
     if draft is None or draft.number is None:
-        raise RefusedError("unknown", f"no draft {number} was published")
+        raise RefusedError("unknown.published", f"no draft {number} was published", draft=number)
     before = versions.read(parts.state, parts.centre, draft.base)
     if before is None:
-        raise RefusedError("unknown", f"version {draft.base} is not kept")
+        raise RefusedError("unknown.version", f"version {draft.base} is not kept", n=draft.base)
     load_texts(before.texts)
     with parts.state.write() as connection:
         made = _put(parts, connection, visitor, before.texts, why=why)
         if made != draft.number + 1:
-            raise RefusedError("conflict", "another version came after it: draw what you want")
+            sentence = "another version came after it: draw what you want"
+            raise RefusedError("conflict.version", sentence)
         detail = {"why": why, "undo": draft.number, "sha256": versions.digest(before.texts)}
         _note(parts, connection, visitor, "publish", f"catalogue/{made}", detail)
     return made

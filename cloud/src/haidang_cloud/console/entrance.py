@@ -6,21 +6,12 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from haidang_cloud.console.door import cookie_of, language_of
 from haidang_cloud.console.parts import Parts
 from haidang_cloud.console.plain import plain_page
 from haidang_cloud.console.texts import named
-from haidang_cloud.errors import RefusedError
-from haidang_cloud.people.accounts import SESSION_NS
-
-
-class Credentials(BaseModel):
-    """A log-in name and its password."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    login: Annotated[str, Field(min_length=1, max_length=48)]
-    password: Annotated[str, Field(min_length=1, max_length=1000)]
+from haidang_cloud.console.visitor import cookie_of, language_of
+from haidang_cloud.web import session
+from haidang_cloud.web.session import Credentials
 
 
 class Link(BaseModel):
@@ -52,45 +43,21 @@ def entrance(parts: Parts) -> APIRouter:
 
     @router.post("/login")
     def log_in(request: Request, response: Response, asked: Credentials) -> Inside:
-        address = request.client.host if request.client else ""
-        parts.throttle.check(asked.login, address)
-        now_ns = parts.now_ns()
-        try:
-            person, secret = parts.accounts.log_in(asked.login, asked.password, now_ns=now_ns)
-        except RefusedError:
-            parts.throttle.failed(asked.login, address)
-            raise
-        parts.throttle.passed(asked.login, address)
-        _let_in(parts, response, secret)
-        return Inside(login=person.login)
+        return Inside(login=session.log_in(parts, request, response, asked).login)
 
     @router.post("/enter")
     def enter(response: Response, asked: Link) -> Inside:
         secret = parts.accounts.use_entry_link(asked.link, now_ns=parts.now_ns())
         person = parts.accounts.of_session(secret, now_ns=parts.now_ns())
-        _let_in(parts, response, secret)
+        session.let_in(parts, response, secret)
         return Inside(login=person.login if person else "")
 
     @router.post("/logout", status_code=204)
     def log_out(request: Request, response: Response) -> None:
-        parts.accounts.log_out(cookie_of(request.headers.get("cookie", ""), parts.cookie))
-        response.delete_cookie(
-            parts.cookie, path="/", secure=parts.secure, httponly=True, samesite="lax"
-        )
+        secret = cookie_of(request.headers.get("cookie", ""), parts.cookie)
+        session.let_out(parts, response, secret)
 
     return router
-
-
-def _let_in(parts: Parts, response: Response, secret: str) -> None:
-    response.set_cookie(
-        parts.cookie,
-        secret,
-        max_age=SESSION_NS // 10**9,
-        path="/",
-        secure=parts.secure,
-        httponly=True,
-        samesite="lax",
-    )
 
 
 def _page(parts: Parts, request: Request) -> HTMLResponse:

@@ -17,8 +17,8 @@ from fastapi import APIRouter, Request
 from msgspec import Meta
 from pydantic import BaseModel, ConfigDict, Field
 
-from haidang_cloud.console.door import Visitor, visitor_of
 from haidang_cloud.console.parts import Parts
+from haidang_cloud.console.visitor import Visitor, visitor_of
 from haidang_cloud.errors import RefusedError
 from haidang_cloud.people import audit
 from haidang_protocols.catalogue.model import Right
@@ -30,7 +30,6 @@ RIGHT = Right.CATALOGUE_PUBLISH
 """Who may change what is in force in the whole centre may break its demo."""
 
 Name = Annotated[str, fastapi.Path(pattern="^[a-z]{1,20}$")]
-_REASONS = {404: "unknown", 409: "conflict"}
 
 
 class _Address(msgspec.Struct, frozen=True):
@@ -38,6 +37,14 @@ class _Address(msgspec.Struct, frozen=True):
 
     url: Annotated[str, Meta(pattern=r"^http://127\.0\.0\.1:[0-9]{1,5}$")]
     token: Annotated[str, Meta(min_length=16)]
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """What the desk says when it refuses."""
+
+    code: str
+    why: str
+    values: dict[str, str | float] = {}
 
 
 class FaultDesk:
@@ -68,23 +75,26 @@ class FaultDesk:
                 return json.loads(answer.read(ANSWER_MAX))
         except urllib.error.HTTPError as error:
             with error:
-                raise _refusal(error.code, error.read(ANSWER_MAX)) from None
+                raise _refusal(error.read(ANSWER_MAX)) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise RefusedError("away", f"the demo's desk does not answer: {error}") from error
+            raise RefusedError("away.desk", f"the demo's desk does not answer: {error}") from error
 
     def _address(self) -> _Address:
         try:
             return msgspec.json.decode(self._file.read_bytes(), type=_Address)
         except (OSError, msgspec.MsgspecError) as error:
-            raise RefusedError("away", "the demo has not opened its desk yet") from error
+            raise RefusedError(
+                "away.desk_closed", "the demo has not opened its desk yet"
+            ) from error
 
 
-def _refusal(status: int, body: bytes) -> RefusedError:
+def _refusal(body: bytes) -> RefusedError:
+    """What the desk refuses, in its own words."""
     try:
-        why = str(json.loads(body)["why"])
-    except (ValueError, KeyError, TypeError):
-        why = f"status {status}"
-    return RefusedError(_REASONS.get(status, "away"), why)
+        told = msgspec.json.decode(body, type=Refusal)
+    except msgspec.MsgspecError as error:
+        return RefusedError("away.desk", f"the demo's desk cannot be understood: {error}")
+    return RefusedError(told.code, told.why, **told.values)
 
 
 class Wanted(BaseModel):

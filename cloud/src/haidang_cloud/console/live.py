@@ -9,12 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from haidang_cloud.cases import Answer, CaseConflictError, CaseView, Step
 from haidang_cloud.cases.life import allowed
-from haidang_cloud.console.answers import problem
-from haidang_cloud.console.door import Visitor, visitor_of
 from haidang_cloud.console.hub import Caster, rows
 from haidang_cloud.console.parts import Parts
 from haidang_cloud.console.setting import setting
+from haidang_cloud.console.visitor import Visitor, visitor_of
 from haidang_cloud.errors import RefusedError
+from haidang_cloud.web.problems import Problems
 from haidang_protocols.catalogue.model import Right
 from haidang_protocols.wire.messages import AnswerKind
 
@@ -39,7 +39,7 @@ class Noted(BaseModel):
     note: Annotated[str, Field(min_length=1, max_length=2000)]
 
 
-def live(parts: Parts, caster: Callable[[], Caster]) -> APIRouter:
+def live(parts: Parts, problems: Problems, caster: Callable[[], Caster]) -> APIRouter:
     """The routes; all of them are behind the door."""
     router = APIRouter(prefix="/live")
 
@@ -73,7 +73,7 @@ def live(parts: Parts, caster: Callable[[], Caster]) -> APIRouter:
             moved = parts.desk.answer(number, _answer(visitor, given), now_ns=parts.now_ns())
         except CaseConflictError as error:
             case = _whole(parts, visitor, error.found)
-            return problem(409, "conflict", str(error), case=case)
+            return problems.refusal(request, error, case=case)
         return _whole(parts, visitor, moved)
 
     @router.post("/cases/{number}/notes")
@@ -99,10 +99,14 @@ def live(parts: Parts, caster: Callable[[], Caster]) -> APIRouter:
         """A camera's picture; who looked at it is kept."""
         visitor = visitor_of(request)
         if camera not in visitor.ruling.audience(visitor.person.grants).pictures:
-            raise RefusedError("forbidden", f"you may not see pictures of camera {camera[:50]!r}")
+            raise RefusedError(
+                "forbidden.pictures",
+                f"you may not see pictures of camera {camera[:50]!r}",
+                camera=camera[:50],
+            )
         found = parts.blobs.find(record)
         if found is None or found.camera != camera:
-            raise RefusedError("unknown", "there is no such picture")
+            raise RefusedError("unknown.picture", "there is no such picture")
         return _picture(parts, visitor, record, f"camera/{camera}")
 
     return router
@@ -112,7 +116,7 @@ def _seen(parts: Parts, visitor: Visitor, number: str) -> CaseView:
     """A case that the visitor may read; another one is told as if it were not there."""
     found = parts.shelf.read(number)
     if found is None or found.scope not in visitor.sees(Right.CASE_READ):
-        raise RefusedError("unknown", f"there is no case {number[:200]!r} that you may read")
+        raise RefusedError("unknown.case", f"there is no case {number[:200]!r} that you may read")
     return found
 
 
@@ -164,6 +168,6 @@ def _picture(parts: Parts, visitor: Visitor, record: str, why: str) -> Response:
     """A look is logged once, and the browser keeps the picture for an hour."""
     picture = parts.blobs.open(record, actor=visitor.person.login, why=why, now_ns=parts.now_ns())
     if picture is None:
-        raise RefusedError("unknown", "there is no picture: none came, or its time is over")
+        raise RefusedError("unknown.picture", "there is no picture: none came, or its time is over")
     headers = {"Cache-Control": f"private, max-age={PICTURE_S}, immutable", "Vary": "Cookie"}
     return Response(picture, media_type="image/jpeg", headers=headers)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from haidang_cloud.people import Rights
+from haidang_cloud import web
 from haidang_protocols.catalogue import Catalogue
 from haidang_protocols.catalogue.model import Camera, Grant, Node, Right, Zone
 
@@ -31,13 +31,12 @@ class Audience:
     observed: bool
 
 
-class Ruling:
+class Ruling(web.Ruling):
     """A catalogue in force, the rights that it gives, and which scopes see what stands where."""
 
     def __init__(self, catalogue: Catalogue, number: int) -> None:
         """Index a catalogue in force."""
-        self.catalogue, self.number = catalogue, number
-        self.rights = Rights(catalogue)
+        super().__init__(catalogue, number)
         self.cameras = {camera.id: camera for camera in catalogue.cameras}
         self.nodes = {node.id: node for node in catalogue.nodes}
         sites = {site.id: site.place for site in catalogue.sites}

@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
-from haidang_cloud.console.door import Visitor
 from haidang_cloud.console.ruling import Audience
 from haidang_cloud.console.texts import named, texts
+from haidang_cloud.console.visitor import Visitor
 from haidang_protocols.boards import words
 from haidang_protocols.catalogue.model import Camera, Catalogue, Place, Right
 from haidang_protocols.wire.messages import CameraState

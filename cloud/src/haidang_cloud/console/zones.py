@@ -158,7 +158,7 @@ class _Redrawing:
     def _drop(self, dropped: Sequence[str]) -> None:
         for number in dropped:
             if all(rule.id != number for rule in self._rules):
-                raise RefusedError("unknown", f"camera {self.camera.id!r} has no rule {number!r}")
+                raise self._unknown("rule", number)
         self._rules = [rule for rule in self._rules if rule.id not in dropped]
 
     def _shape(self, known: Sequence[_Shape], drawn: _Shape, given: _Given) -> _Shape:
@@ -167,10 +167,7 @@ class _Redrawing:
         else:
             before = next((one for one in known if one.id == given.id), None)
             if before is None:
-                what = type(drawn).__name__.lower()
-                raise RefusedError(
-                    "unknown", f"camera {self.camera.id!r} has no {what} {given.id!r}"
-                )
+                raise self._unknown(type(drawn).__name__.lower(), given.id)
             drawn = replace(drawn, id=given.id)
             self._rename(before, drawn)
         if given.watch:
@@ -208,8 +205,17 @@ class _Redrawing:
         if watching:
             what, rules = type(gone).__name__.lower(), ", ".join(map(repr, watching))
             raise RefusedError(
-                "used", f"{what} {gone.name.vi!r} is watched by {rules}: remove the rule first"
+                "used",
+                f"{what} {gone.name.vi!r} is watched by {rules}: remove the rule first",
+                name=gone.name.vi,
+                rules=", ".join(watching),
             )
+
+    def _unknown(self, what: str, number: str) -> RefusedError:
+        """Somebody else took it away meanwhile, or it never was."""
+        return RefusedError(
+            "unknown.shape", f"camera {self.camera.id!r} has no {what} {number!r}", id=number
+        )
 
 
 def _gone(before: Sequence[_Shape], now: Sequence[_Shape]) -> list[Zone | Line]:
@@ -224,7 +230,7 @@ def _watched(rule: Rule) -> str:
 def _name(given: _Given) -> Text:
     name = Text(vi=given.name.vi.strip(), en=given.name.en.strip())
     if not name.vi:
-        raise RefusedError("value", "each zone and each line needs a name")
+        raise RefusedError("value.nameless", "each zone and each line needs a name")
     return name
 
 
@@ -255,7 +261,7 @@ def _file_of(texts: Mapping[str, str], camera: str) -> tuple[str, str]:
     for name, text in texts.items():
         if _camera_node(text, camera) is not None:
             return name, text
-    raise RefusedError("unknown", f"no file of the catalogue declares camera {camera!r}")
+    raise _undeclared(camera)
 
 
 def _camera_node(text: str, camera: str) -> yaml.MappingNode | None:
@@ -276,7 +282,7 @@ def _with(text: str, camera: str, key: str, entries: Sequence[Struct]) -> str:
     """The text with one list of a camera in other words."""
     node = _camera_node(text, camera)
     if node is None:
-        raise RefusedError("unknown", f"no file of the catalogue declares camera {camera!r}")
+        raise _undeclared(camera)
     # JSON is YAML too, and stands on one line whatever is around it
     said = msgspec.json.encode([_plain(entry) for entry in entries]).decode()
     named = next((pair for pair in node.value if pair[0].value == key), None)
@@ -313,3 +319,7 @@ def _told(entry: Struct, info: FieldInfo) -> bool:
 
 def _words(value: object) -> object:
     return _plain(value) if isinstance(value, Struct) else msgspec.to_builtins(value)
+
+
+def _undeclared(camera: str) -> RefusedError:
+    return RefusedError("unknown.declared", f"no file of the catalogue declares camera {camera!r}")

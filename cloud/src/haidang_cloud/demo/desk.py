@@ -21,7 +21,7 @@ from haidang_cloud.errors import RefusedError
 Answer = Callable[[str], object]
 """Takes the rest of a path, gives what is told as JSON."""
 
-_STATUS = {"unknown": HTTPStatus.NOT_FOUND, "on": HTTPStatus.CONFLICT}
+_STATUS = {"unknown": HTTPStatus.NOT_FOUND, "conflict": HTTPStatus.CONFLICT}
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -68,7 +68,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, known: Mapping[str, Answer]) -> None:
         given = self.headers.get("Authorization", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode()):
-            self._tell(HTTPStatus.UNAUTHORIZED, {"why": "the desk's token is missing"})
+            why = "the desk's token is missing"
+            self._tell(HTTPStatus.UNAUTHORIZED, {"code": "away.desk", "why": why})
             return
         for begin, answer in known.items():
             if self.path.startswith(begin):
@@ -76,11 +77,13 @@ class _Handler(BaseHTTPRequestHandler):
                     told = answer(self.path.removeprefix(begin))
                 except RefusedError as error:
                     status = _STATUS.get(error.reason, HTTPStatus.SERVICE_UNAVAILABLE)
-                    self._tell(status, {"why": str(error)})
+                    said = {"code": error.code, "values": error.values, "why": str(error)}
+                    self._tell(status, said)
                 else:
                     self._tell(HTTPStatus.OK, told)
                 return
-        self._tell(HTTPStatus.NOT_FOUND, {"why": "there is no such thing at the desk"})
+        why = "there is no such thing at the desk"
+        self._tell(HTTPStatus.NOT_FOUND, {"code": "unknown.fault", "why": why})
 
     def _tell(self, status: HTTPStatus, told: object) -> None:
         body = json.dumps(msgspec.to_builtins(told), ensure_ascii=False).encode()

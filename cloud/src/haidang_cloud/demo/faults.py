@@ -17,7 +17,6 @@ from haidang_cloud.demo.cord import Cord
 from haidang_cloud.demo.home import CENTRE, NODE, SITE, Home
 from haidang_cloud.demo.locked import Locked
 from haidang_cloud.demo.watch import Watch
-from haidang_cloud.demo.words import Words
 from haidang_cloud.errors import RefusedError
 from haidang_protocols.wire.topics import NodeLeaf, node_topic
 
@@ -51,9 +50,9 @@ class FaultShown(msgspec.Struct, frozen=True, kw_only=True):
 class Faults:
     """Begins and ends faults; for any thread."""
 
-    def __init__(self, faults: Mapping[str, Fault], words: Words) -> None:
+    def __init__(self, faults: Mapping[str, Fault]) -> None:
         """These, by name."""
-        self._faults, self._words = faults, words
+        self._faults = faults
         self._lock = threading.Lock()
         self._on: dict[str, tuple[float, threading.Timer]] = {}
 
@@ -76,10 +75,10 @@ class Faults:
         fault = self._faults.get(name)
         if fault is None:
             known = ", ".join(self._faults)
-            raise RefusedError("unknown", self._words("fault_unknown", name=name, known=known))
+            raise RefusedError("unknown.fault", f"there is no fault {name}; there are: {known}")
         with self._lock:
             if name in self._on:
-                raise RefusedError("on", self._words("fault_again"))
+                raise RefusedError("conflict.fault", "this fault is still on")
             lasts_s = fault.for_s if for_s is None else for_s
             timer = threading.Timer(lasts_s, self._end, args=(name,))
             timer.daemon = True
@@ -155,9 +154,9 @@ def send_bad_message(home: Home, port: int) -> None:
         client.connect(settings.host, settings.port)
         client.loop_start()
         if not sent.wait(SEND_S):
-            raise RefusedError("away", "the broker does not take it just now")
+            raise RefusedError("away.broker", "the broker does not take it just now")
     except OSError as error:
-        raise RefusedError("away", f"the broker does not answer: {error}") from error
+        raise RefusedError("away.broker", f"the broker does not answer: {error}") from error
     finally:
         client.disconnect()
         client.loop_stop()

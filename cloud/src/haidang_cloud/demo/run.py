@@ -152,7 +152,7 @@ class _Demo:
             self._await_answers()
         camera = watch.catalogue.cameras[-1].id
         faults = faults_of(self._home, self._crew, cord, watch, camera=camera)
-        self._faults = Faults(faults, self._words)
+        self._faults = Faults(faults)
         self._open.callback(self._open_desk(self._faults).close)
         self._stop.settle()
 
@@ -267,7 +267,7 @@ def _pressed(faults: Faults, rest: str) -> dict[str, str]:
     """`{name}` or `{name}/{seconds}`."""
     name, _, seconds = rest.partition("/")
     if seconds and not seconds.isdigit():
-        raise RefusedError("unknown", f"{seconds!r} are no seconds")
+        raise RefusedError("value.seconds", f"{seconds!r} are no seconds")
     faults.press(name, for_s=float(seconds) if seconds else None)
     return {"pressed": name}
 

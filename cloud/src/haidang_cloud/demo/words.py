@@ -68,8 +68,6 @@ _VI = {
     "camera_own": "Camera của tôi",
     "zone_own": "Toàn khung hình",
     "rule_own": "Có {label} trong vùng",
-    "fault_again": "lỗi này đang có hiệu lực",
-    "fault_unknown": "không có lỗi {name}; có: {known}",
 }
 _EN = {
     "title": "Hải đăng: a whole centre on one machine",
@@ -139,8 +137,6 @@ _EN = {
     "camera_own": "My camera",
     "zone_own": "Whole picture",
     "rule_own": "{label} in the zone",
-    "fault_again": "this fault is still on",
-    "fault_unknown": "there is no fault {name}; there are: {known}",
 }
 _TABLES = {"vi": _VI, "en": _EN}
 

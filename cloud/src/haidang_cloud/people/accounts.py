@@ -62,7 +62,7 @@ def _managing_role(catalogue: Catalogue) -> str:
     """Of the roles that may manage people, the one with most rights."""
     managing = [role for role in catalogue.roles if Right.PEOPLE_MANAGE in role.rights]
     if not managing:
-        raise RefusedError("catalogue", "the catalogue has no role with people.manage")
+        raise RefusedError("catalogue.no_manager", "the catalogue has no role with people.manage")
     return max(managing, key=lambda role: len(role.rights)).id
 
 
@@ -114,7 +114,9 @@ class Accounts:
         role = _managing_role(catalogue)
         scope = catalogue.scope_of_centre().id
         if self.has_manager(catalogue):
-            raise RefusedError("link", "there is an administrator by now; ask them for a link")
+            raise RefusedError(
+                "link.first_used", "there is an administrator by now; ask them for a link"
+            )
         with self._state.write() as connection:
             self._use(connection, secret, FIRST, now_ns)
             number = self._person(connection, login, name, now_ns)
@@ -223,7 +225,7 @@ class Accounts:
             .returning(one_time_link.c.login)
         ).first()
         if used is None:
-            raise RefusedError("link", "this link was used, has expired or never was")
+            raise RefusedError("link.over", "this link was used, has expired or never was")
         return str(used.login)
 
     # --- people -----------------------------------------------------------------------------
@@ -259,7 +261,9 @@ class Accounts:
         )
         found = connection.execute(wanted).scalar()
         if found is None:
-            raise RefusedError("unknown", f"there is nobody with the log-in name {login!r}")
+            raise RefusedError(
+                "unknown.person", f"there is nobody with the log-in name {login!r}", login=login
+            )
         return int(found)
 
     def _set_password(
@@ -284,7 +288,10 @@ class Accounts:
     def _hash(self, password: str) -> str:
         if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
             raise RefusedError(
-                "password", f"a password has {PASSWORD_MIN} to {PASSWORD_MAX} characters"
+                "password",
+                f"a password has {PASSWORD_MIN} to {PASSWORD_MAX} characters",
+                least=PASSWORD_MIN,
+                most=PASSWORD_MAX,
             )
         with self._hashing:
             return self._hasher.hash(password)

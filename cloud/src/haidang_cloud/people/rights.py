@@ -50,8 +50,7 @@ class Rights:
             self.everywhere(given, right) if scope is None else self.allows(given, right, scope)
         )
         if not allowed:
-            where = "the whole centre" if scope is None else f"scope {scope!r}"
-            raise RefusedError("forbidden", f"this needs the right {right.value} in {where}")
+            raise _missing(right, scope)
 
     def _within(self, scope: str, holder: str) -> bool:
         """Whether `scope` lies in `holder`: the same, or a locality all of whose places do."""
@@ -62,3 +61,12 @@ class Rights:
             return False
         reach = set(outer.places)
         return all(reach & set(self._catalogue.lineage(place)) for place in inner.places)
+
+
+def _missing(right: Right, scope: str | None) -> RefusedError:
+    needs = f"this needs the right {right.value}"
+    if scope is None:
+        return RefusedError("forbidden.centre", f"{needs} in the whole centre", right=right.value)
+    return RefusedError(
+        "forbidden.right", f"{needs} in scope {scope!r}", right=right.value, scope=scope
+    )

@@ -27,7 +27,9 @@ class ThrottledError(RefusedError):
     def __init__(self, retry_after_s: float) -> None:
         """Keep how long to wait."""
         super().__init__(
-            "throttled", f"too many wrong passwords; try again in {retry_after_s:.0f} s"
+            "throttled",
+            f"too many wrong passwords; try again in {retry_after_s:.0f} s",
+            seconds=int(retry_after_s) + 1,
         )
         self.retry_after_s = retry_after_s
 

@@ -7,10 +7,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from haidang_protocols.catalogue import geometry
 from haidang_protocols.catalogue.model import Camera, Catalogue, LineRule, Place, ScopeKind
+from haidang_protocols.catalogue.problems import Mistake, mistake
 from haidang_protocols.wire.names import RESERVED
 
-Finding = tuple[str, str, str]
-"""Field path, value shown, message."""
+Finding = tuple[str, str, Mistake]
+"""Field path, value shown, what is wrong."""
 
 AREA_MIN = 1e-5
 
@@ -35,7 +36,7 @@ def _listed(ids: Iterable[str]) -> str:
 
 def _reference(field: str, value: str | None, known: set[str], noun: str) -> Iterator[Finding]:
     if value is not None and value not in known:
-        yield field, repr(value), f"there is no {noun} of that id; known: {_listed(known)}"
+        yield field, repr(value), mistake("reference", noun=noun, known=_listed(known))
 
 
 def _centre(catalogue: Catalogue) -> Iterator[Finding]:
@@ -43,13 +44,9 @@ def _centre(catalogue: Catalogue) -> Iterator[Finding]:
     try:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        yield (
-            "centre.time_zone",
-            repr(zone),
-            "is no time zone; give one such as Asia/Ho_Chi_Minh",
-        )
+        yield "centre.time_zone", repr(zone), mistake("time_zone")
     if catalogue.centre.id in RESERVED:
-        yield "centre.id", repr(catalogue.centre.id), f"is reserved: {_listed(RESERVED)}"
+        yield "centre.id", repr(catalogue.centre.id), _reserved()
 
 
 def _unique(catalogue: Catalogue) -> Iterator[Finding]:
@@ -71,7 +68,11 @@ def _unique(catalogue: Catalogue) -> Iterator[Finding]:
         if group in ("sites", "nodes", "scopes"):
             for index, name in enumerate(ids):
                 if name in RESERVED:
-                    yield f"{group}[{index}].{key}", repr(name), f"is reserved: {_listed(RESERVED)}"
+                    yield f"{group}[{index}].{key}", repr(name), _reserved()
+
+
+def _reserved() -> Mistake:
+    return mistake("reserved", known=_listed(RESERVED))
 
 
 def _twice(pattern: str, ids: list[str]) -> Iterator[Finding]:
@@ -79,7 +80,7 @@ def _twice(pattern: str, ids: list[str]) -> Iterator[Finding]:
     for index, name in enumerate(ids):
         seen[name] += 1
         if seen[name] > 1:
-            yield pattern.format(index), repr(name), "stands twice; ids are unique"
+            yield pattern.format(index), repr(name), mistake("twice")
 
 
 def _places(catalogue: Catalogue) -> Iterator[Finding]:
@@ -91,9 +92,10 @@ def _places(catalogue: Catalogue) -> Iterator[Finding]:
         if place.parent == place.id or (
             place.parent in known and place.id in catalogue.lineage(str(place.parent))
         ):
-            yield f"{at}.parent", repr(place.parent), "makes a ring: a place cannot hold itself"
+            yield f"{at}.parent", repr(place.parent), mistake("ring")
         if place.valid_from and place.valid_to and place.valid_to < place.valid_from:
-            yield f"{at}.valid_to", str(place.valid_to), f"is before valid_from {place.valid_from}"
+            before = mistake("before", day=str(place.valid_from))
+            yield f"{at}.valid_to", str(place.valid_to), before
         yield from _successor(catalogue, place, at)
 
 
@@ -103,31 +105,31 @@ def _successor(catalogue: Catalogue, place: Place, at: str) -> Iterator[Finding]
         return
     field, shown = f"{at}.successor", repr(place.successor)
     if place.valid_to in (None, date.max):
-        yield field, shown, "needs valid_to, its last day"
+        yield field, shown, mistake("no_last_day")
         return
     heir = next((p for p in catalogue.places if p.id == place.successor), None)
     if heir is None:
         return
     if heir is place:
-        yield field, shown, "is the place itself"
+        yield field, shown, mistake("own_heir")
         return
     first = place.valid_to + timedelta(days=1)
     if (heir.valid_from or first) > first or (heir.valid_to or first) < first:
-        yield field, shown, f"does not stand on {first}, when it takes over"
+        yield field, shown, mistake("heir_away", day=str(first))
 
 
 def _scopes(catalogue: Catalogue) -> Iterator[Finding]:
     known = {p.id for p in catalogue.places}
     centres = [i for i, s in enumerate(catalogue.scopes) if s.kind is ScopeKind.CENTRE]
     if not centres:
-        yield "scopes", "", "needs one scope of kind centre"
+        yield "scopes", "", mistake("no_centre")
     for index in centres[1:]:
-        yield f"scopes[{index}].kind", "'centre'", "stands twice; a centre has one such scope"
+        yield f"scopes[{index}].kind", "'centre'", mistake("two_centres")
     for index, scope in enumerate(catalogue.scopes):
         for number, place in enumerate(scope.places):
             yield from _reference(f"scopes[{index}].places[{number}]", place, known, "place")
         if scope.kind is not ScopeKind.CENTRE and not scope.places:
-            yield f"scopes[{index}].places", "", "is empty: only the centre's scope sees all"
+            yield f"scopes[{index}].places", "", mistake("no_places")
 
 
 def _people(catalogue: Catalogue) -> Iterator[Finding]:
@@ -159,12 +161,12 @@ def _camera(catalogue: Catalogue, camera: Camera, at: str) -> Iterator[Finding]:
     for index, zone in enumerate(camera.zones):
         field = f"{at}.zones[{index}].polygon"
         if geometry.crosses_itself(zone.polygon):
-            yield field, "", "crosses itself; give its corners in order around it"
+            yield field, "", mistake("crosses")
         elif abs(geometry.area(zone.polygon)) < AREA_MIN:
-            yield field, "", "has no area"
+            yield field, "", mistake("flat")
     for index, line in enumerate(camera.lines):
         if line.points[0] == line.points[1]:
-            yield f"{at}.lines[{index}].points", "", "are one point; a line needs two"
+            yield f"{at}.lines[{index}].points", "", mistake("point")
     model = models.get(camera.model)
     yield from _rules(catalogue, camera, at, set(model.classes) if model else None)
 

@@ -9,7 +9,7 @@ from msgspec import inspect
 
 from haidang_protocols.catalogue.checks import findings
 from haidang_protocols.catalogue.model import Catalogue
-from haidang_protocols.catalogue.problems import Problem
+from haidang_protocols.catalogue.problems import Mistake, Problem, mistake, problem
 from haidang_protocols.catalogue.reader import Reader, stand_in
 from haidang_protocols.errors import UserError
 
@@ -23,8 +23,8 @@ class CatalogueRefusedError(UserError):
         """Sort and keep them."""
         self.problems = tuple(sorted(problems))
         count = len(self.problems)
-        heading = f"the catalogue has {count} mistake{'s' if count != 1 else ''}:"
-        super().__init__("\n  ".join([heading, *map(str, self.problems)]))
+        self.heading = f"the catalogue has {count} mistake{'s' if count != 1 else ''}:"
+        super().__init__("\n  ".join([self.heading, *map(str, self.problems)]))
 
 
 def load(path: Path) -> Catalogue:
@@ -44,17 +44,19 @@ def read_texts(path: Path) -> dict[str, str]:
         name = str(file.relative_to(path)) if path.is_dir() else file.name
         try:
             if file.stat().st_size > FILE_BYTES_MAX:
-                problems.append(_whole(name, f"is larger than {FILE_BYTES_MAX} bytes"))
+                problems.append(_whole(name, mistake("file_size", most=FILE_BYTES_MAX)))
                 continue
             texts[name] = file.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
-            problems.append(_whole(name, f"is not UTF-8: {error.reason} at byte {error.start}"))
+            problems.append(
+                _whole(name, mistake("file_encoding", why=f"{error.reason} at byte {error.start}"))
+            )
         except OSError as error:
-            problems.append(_whole(name, f"cannot be read: {error.strerror}"))
+            problems.append(_whole(name, mistake("file_unread", why=str(error.strerror))))
     if problems:
         raise CatalogueRefusedError(problems)
     if not texts:
-        raise CatalogueRefusedError([_whole(str(path), "holds no *.yaml file")])
+        raise CatalogueRefusedError([_whole(str(path), mistake("no_file"))])
     return texts
 
 
@@ -74,8 +76,8 @@ def _holds(field: str, other: str) -> bool:
     return other.startswith(field) and other[len(field) : len(field) + 1] in ("", ".", "[")
 
 
-def _whole(name: str, message: str) -> Problem:
-    return Problem(file=name, line=1, field="file", value="", message=message)
+def _whole(name: str, what: Mistake, *, line: int = 1) -> Problem:
+    return problem(file=name, line=line, field="file", what=what)
 
 
 class _Gathered:
@@ -83,6 +85,7 @@ class _Gathered:
 
     def __init__(self, kind: inspect.StructType) -> None:
         self._fields = {f.name: f for f in kind.fields}
+        self._allowed = ", ".join(self._fields)
         self._values: dict[str, Any] = {}
         self._where: dict[str, tuple[str, int]] = {}
         self._problems: list[Problem] = []
@@ -98,7 +101,7 @@ class _Gathered:
             return
         reader = Reader(name)
         if not isinstance(root, yaml.MappingNode):
-            reader.problem(root, "file", f"must be a mapping of {', '.join(self._fields)}")
+            reader.problem(root, "file", mistake("file_mapping", allowed=self._allowed))
             self._unread.extend(reader.problems)
             return
         for key, value in root.value:
@@ -113,30 +116,30 @@ class _Gathered:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = mark.line + 1 if mark else 1
-            said = f"no YAML: {error.problem or 'cannot be parsed'}"
+            said = error.problem or "cannot be parsed"
         except yaml.YAMLError as error:
-            line, said = 1, f"no YAML: {error}"
+            line, said = 1, str(error)
         else:
             return root
-        self._unread.append(Problem(file=name, line=line, field="file", value="", message=said))
+        self._unread.append(_whole(name, mistake("no_yaml", why=said), line=line))
         return None
 
     def _top(self, reader: Reader, key: yaml.Node, value: yaml.Node) -> None:
         name = str(key.value)
         spec = self._fields.get(name)
         if spec is None:
-            reader.problem(key, name, f"unknown key; allowed: {', '.join(self._fields)}")
+            reader.problem(key, name, mistake("key", allowed=self._allowed))
             return
         if not isinstance(spec.type, inspect.VarTupleType):
             if name in self._values:
-                reader.problem(key, name, "stands in two places; a catalogue has one")
+                reader.problem(key, name, mistake("two_places"))
                 return
             self._values[name] = reader.read(value, spec.type, name)
             self._note(reader)
             return
         have: list[Any] = self._values.setdefault(name, [])
         if not isinstance(value, yaml.SequenceNode):
-            reader.problem(value, name, "must be a list")
+            reader.problem(value, name, mistake("list"))
             reader.stood_in.add(name)
             return
         for item in value.value:
@@ -156,7 +159,7 @@ class _Gathered:
         for name, spec in self._fields.items():
             if spec.required and name not in self._values:
                 self._problems.append(
-                    Problem(file=self._first, line=1, field=name, value="", message="is missing")
+                    problem(file=self._first, line=1, field=name, what=mistake("missing"))
                 )
                 self._values[name] = stand_in(spec.type)
                 self._stood_in.add(name)
@@ -175,10 +178,10 @@ class _Gathered:
         """Whether a finding is about something that could not be read, and was told so already."""
         return any(_holds(field, gone) or _holds(gone, field) for gone in self._stood_in)
 
-    def _located(self, field: str, value: str, message: str) -> Problem:
+    def _located(self, field: str, value: str, what: Mistake) -> Problem:
         """The line of a field, or of the nearest one above it that was written down."""
         at = field
         while at not in self._where and at:
             at = at[: max(at.rfind("."), at.rfind("["), 0)]
         file, line = self._where.get(at, (self._first, 1))
-        return Problem(file=file, line=line, field=field, value=value, message=message)
+        return problem(file=file, line=line, field=field, value=value, what=what)

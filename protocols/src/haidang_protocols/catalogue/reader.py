@@ -13,7 +13,7 @@ import msgspec
 import yaml
 from msgspec import inspect
 
-from haidang_protocols.catalogue.problems import Problem
+from haidang_protocols.catalogue.problems import Mistake, Problem, mistake, problem
 
 _VALUE_SHOWN = 60
 
@@ -28,16 +28,11 @@ class Reader:
         self.lines: dict[str, int] = {}
         self.stood_in: set[str] = set()
 
-    def problem(self, node: yaml.Node, field: str, message: str) -> None:
+    def problem(self, node: yaml.Node, field: str, what: Mistake) -> None:
         """Note a mistake at `node`."""
+        line = node.start_mark.line + 1
         self.problems.append(
-            Problem(
-                file=self.file,
-                line=node.start_mark.line + 1,
-                field=field,
-                value=_shown(node),
-                message=message,
-            )
+            problem(file=self.file, line=line, field=field, value=_shown(node), what=what)
         )
 
     def read(self, node: yaml.Node, kind: inspect.Type, field: str) -> Any:  # noqa: ANN401
@@ -53,10 +48,11 @@ class Reader:
             return self._struct(node, kind, field)
         if isinstance(kind, (inspect.VarTupleType, inspect.TupleType)):
             return self._sequence(node, kind, field)
-        return self._scalar(node, kind, field, words or _allowed(kind))
+        allowed = mistake("must_be", allowed=words) if words else _allowed(kind)
+        return self._scalar(node, kind, field, allowed)
 
-    def _fail(self, node: yaml.Node, kind: inspect.Type, field: str, message: str) -> Any:  # noqa: ANN401
-        self.problem(node, field, message)
+    def _fail(self, node: yaml.Node, kind: inspect.Type, field: str, what: Mistake) -> Any:  # noqa: ANN401
+        self.problem(node, field, what)
         self.stood_in.add(field)
         return stand_in(kind)
 
@@ -72,23 +68,24 @@ class Reader:
     def _tagged(self, node: yaml.Node, structs: list[inspect.StructType], field: str) -> Any:  # noqa: ANN401
         by_tag = {str(s.tag): s for s in structs}
         tag_field = str(structs[0].tag_field)
-        allowed = f"one of {', '.join(sorted(by_tag))}"
+        allowed = ", ".join(sorted(by_tag))
         if not isinstance(node, yaml.MappingNode):
-            message = f"must be a mapping with {tag_field}: {allowed}"
-            return self._fail(node, structs[0], field, message)
+            what = mistake("mapping", allowed=f"{tag_field}: one of {allowed}")
+            return self._fail(node, structs[0], field, what)
         for key, value in node.value:
             if key.value == tag_field:
                 found = by_tag.get(str(value.value))
                 if found is None:
-                    self.problem(value, f"{field}.{tag_field}", f"must be {allowed}")
+                    self.problem(value, f"{field}.{tag_field}", mistake("one_of", allowed=allowed))
                     self.stood_in.add(field)
                     return stand_in(structs[0])
                 return self._struct(node, found, field)
-        return self._fail(node, structs[0], field, f"{tag_field} is missing; it must be {allowed}")
+        what = mistake("kind_missing", key=tag_field, allowed=allowed)
+        return self._fail(node, structs[0], field, what)
 
     def _struct(self, node: yaml.Node, kind: inspect.StructType, field: str) -> Any:  # noqa: ANN401
         if not isinstance(node, yaml.MappingNode):
-            return self._fail(node, kind, field, f"must be a mapping with {_fields(kind)}")
+            return self._fail(node, kind, field, mistake("mapping", allowed=_fields(kind)))
         if kind.tag_field is not None:
             node = _without(node, kind.tag_field)
         known = {f.name: f for f in kind.fields}
@@ -97,48 +94,45 @@ class Reader:
             name = str(key.value)
             path = f"{field}.{name}" if field else name
             if name in values:
-                self.problem(key, path, "stands twice; keep one")
+                self.problem(key, path, mistake("key_twice"))
             elif name not in known:
-                near = _near(name, known)
-                self.problem(key, path, f"unknown key{near}; allowed: {_fields(kind)}")
+                self.problem(key, path, _unknown(name, known, allowed=_fields(kind)))
             else:
                 values[name] = self.read(value, known[name].type, path)
         for name, spec in known.items():
             if spec.required and name not in values:
                 path = f"{field}.{name}" if field else name
-                values[name] = self._fail(node, spec.type, path, "is missing")
+                values[name] = self._fail(node, spec.type, path, mistake("missing"))
         return kind.cls(**values)
 
     def _sequence(
         self, node: yaml.Node, kind: inspect.VarTupleType | inspect.TupleType, field: str
     ) -> Any:  # noqa: ANN401
         if not isinstance(node, yaml.SequenceNode):
-            return self._fail(node, kind, field, "must be a list")
+            return self._fail(node, kind, field, mistake("list"))
         size = len(node.value)
         if isinstance(kind, inspect.TupleType):
             kinds = list(kind.item_types)
             if size != len(kinds):
-                message = f"has {size} entries; must have {len(kinds)}"
-                return self._fail(node, kind, field, message)
+                what = mistake("entries", size=size, least=len(kinds))
+                return self._fail(node, kind, field, what)
         else:
             low, high = kind.min_length or 0, kind.max_length
             if size < low or (high is not None and size > high):
-                most = "" if high is None else f" and at most {high}"
-                message = f"has {size} entries; must have at least {low}{most}"
-                return self._fail(node, kind, field, message)
+                return self._fail(node, kind, field, _entries(size, low, high))
             kinds = [kind.item_type] * size
         return tuple(
             self.read(item, k, f"{field}[{i}]")
             for i, (item, k) in enumerate(zip(node.value, kinds, strict=True))
         )
 
-    def _scalar(self, node: yaml.Node, kind: inspect.Type, field: str, allowed: str) -> Any:  # noqa: ANN401
+    def _scalar(self, node: yaml.Node, kind: inspect.Type, field: str, allowed: Mistake) -> Any:  # noqa: ANN401
         try:
             if isinstance(node, yaml.ScalarNode):
                 return _converted(node, kind)
         except ValueError:
             pass
-        value = self._fail(node, kind, field, f"must be {allowed}")
+        value = self._fail(node, kind, field, allowed)
         if isinstance(kind, inspect.EnumType):
             # what an entry is decides what else it needs: nothing more can be said of it
             self.stood_in.add(field.rpartition(".")[0] or field)
@@ -196,10 +190,14 @@ def _constrained(base: type, **limits: Any) -> Any:  # noqa: ANN401
     return Annotated[base, msgspec.Meta(**given)] if given else base
 
 
-def _allowed(kind: inspect.Type) -> str:
-    """What a scalar may be, in words."""
+def _allowed(kind: inspect.Type) -> Mistake:
+    """What a scalar must be."""
     if isinstance(kind, inspect.EnumType):
-        return "one of " + ", ".join(str(member.value) for member in kind.cls)
+        return mistake("one_of", allowed=", ".join(str(member.value) for member in kind.cls))
+    return mistake("must_be", allowed=_scalar_words(kind))
+
+
+def _scalar_words(kind: inspect.Type) -> str:
     if isinstance(kind, inspect.DateType):
         return "a date such as 2025-07-01"
     if isinstance(kind, inspect.BoolType):
@@ -212,9 +210,17 @@ def _allowed(kind: inspect.Type) -> str:
     return " and ".join([noun, *limits]) if limits else noun
 
 
-def _near(name: str, known: Mapping[str, object]) -> str:
+def _unknown(name: str, known: Mapping[str, object], *, allowed: str) -> Mistake:
     found = get_close_matches(name, known, n=1)
-    return f" (did you mean {found[0]}?)" if found else ""
+    if found:
+        return mistake("key_near", near=found[0], allowed=allowed)
+    return mistake("key", allowed=allowed)
+
+
+def _entries(size: int, low: int, high: int | None) -> Mistake:
+    if high is None:
+        return mistake("entries_least", size=size, least=low)
+    return mistake("entries_most", size=size, least=low, most=high)
 
 
 def _fields(kind: inspect.StructType) -> str:

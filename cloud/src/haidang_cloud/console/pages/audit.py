@@ -10,7 +10,7 @@ import msgspec
 from fastapi import Request
 from nicegui import ui
 
-from haidang_cloud.console.door import Visitor
+from haidang_cloud.console.visitor import Visitor
 from haidang_cloud.console.pages.ways import AUDIT
 from haidang_cloud.console.parts import Parts
 from haidang_cloud.console.texts import texts

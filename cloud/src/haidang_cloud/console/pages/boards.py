@@ -11,9 +11,9 @@ from nicegui.element import Element
 
 from haidang_cloud.console.boards import Answered, Answers
 from haidang_cloud.console.boards.draw import Figure, Painter
-from haidang_cloud.console.door import Visitor
 from haidang_cloud.console.parts import Parts
 from haidang_cloud.console.texts import named, texts
+from haidang_cloud.console.visitor import Visitor
 from haidang_cloud.errors import (
     StateUnavailableError,
     StoreMisconfiguredError,

@@ -8,7 +8,6 @@ from nicegui import ui
 
 from haidang_cloud.console import panels
 from haidang_cloud.console.boards import Answers
-from haidang_cloud.console.door import Visitor, visitor_of
 from haidang_cloud.console.pages import audit
 from haidang_cloud.console.pages.boards import BoardPage
 from haidang_cloud.console.pages.trouble import frame, install_trouble, stop
@@ -26,6 +25,7 @@ from haidang_cloud.console.pages.ways import (
 from haidang_cloud.console.parts import Parts
 from haidang_cloud.console.texts import texts
 from haidang_cloud.console.theme import head
+from haidang_cloud.console.visitor import Visitor, visitor_of
 from haidang_protocols.catalogue.model import Right
 
 Fill = Callable[[Visitor, Request], Awaitable[None]]

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from nicegui import app, ui
 
 from haidang_cloud.console import panels
-from haidang_cloud.console.door import language_of, visitor_of
 from haidang_cloud.console.pages.ways import OVERVIEW, Way
 from haidang_cloud.console.parts import Parts
 from haidang_cloud.console.texts import texts
+from haidang_cloud.console.visitor import language_of, visitor_of
 from haidang_cloud.errors import (
     LakeError,
     StateUnavailableError,

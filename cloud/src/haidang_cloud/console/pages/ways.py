@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from haidang_cloud.console.door import Visitor
+from haidang_cloud.console.visitor import Visitor
 from haidang_protocols.catalogue.model import Right
 
 

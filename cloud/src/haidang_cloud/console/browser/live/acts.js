@@ -12,15 +12,14 @@ export function say(text, tone = "good") {
   setTimeout(() => toasts.splice(toasts.indexOf(toast), 1), TOAST_MS);
 }
 
+// What became of it; whatever went wrong, `why` says it in the viewer's language.
 export async function send(path, body) {
-  const answer = await fetch(path, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-  });
+  const given = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  const answer = await fetch(path, given).catch(() => null);
+  if (!answer) return { ok: false, status: 0, told: {}, why: t("state.away") };
   if (answer.status === 401 && path !== "/login") live.over = true;
-  const told = answer.status === 204 ? {} : await answer.json();
-  return { ok: answer.ok, status: answer.status, told };
+  const told = answer.status === 204 ? {} : await answer.json().catch(() => ({}));
+  return { ok: answer.ok, status: answer.status, told, why: answer.ok ? "" : told.detail ?? t("state.away") };
 }
 
 export async function readCase(id) {
@@ -34,43 +33,36 @@ export async function answer(id, kind, text) {
   const path = `/live/cases/${encodeURIComponent(id)}/answers`;
   // the same answer sent again, should this one's reply be lost, counts once
   const key = window.crypto.randomUUID?.() ?? String(Math.random());
-  return settle(() => send(path, { answer: kind, note: text, id: key }), t(`case.answer.${kind}`));
+  return settle(send(path, { answer: kind, note: text, id: key }), t(`case.answer.${kind}`));
 }
 
 export async function note(id, text) {
   const path = `/live/cases/${encodeURIComponent(id)}/notes`;
-  return settle(() => send(path, { note: text }), t("case.answer.note"));
+  return settle(send(path, { note: text }), t("case.answer.note"));
 }
 
-async function settle(attempt, name) {
-  let done;
-  try {
-    done = await attempt();
-  } catch {
-    say(t("queue.failed", { why: t("state.away") }), "bad");
-    return null;
-  }
+async function settle(sent, name) {
+  const done = await sent;
   if (done.ok) {
     cases.set(done.told.case.id, shown(done.told.case));
     say(t("queue.done", { answer: name }));
     return done.told;
   }
-  if (done.status === 409) {
+  if (done.status === 409 && done.told.case) {
     const stands = done.told.case.case;
     cases.set(stands.id, shown(stands));
     say(t("queue.lost", { name: stands.by || "?", state: t(`case.${stands.state}`) }), "notice");
     return done.told.case;
   }
-  if (!live.over) say(t("queue.failed", { why: done.told.detail ?? done.status }), "bad");
+  if (!live.over) say(t("queue.failed", { why: done.why }), "bad");
   return null;
 }
 
 const shown = (row) => Object.freeze({ ...row });
 
+// Why not, or nothing.
 export async function logIn(login, password) {
-  const done = await send("/login", { login, password });
-  if (!done.ok) return (done.told.type ?? "").split(":").pop();
-  return "";
+  return (await send("/login", { login, password })).why;
 }
 
 // After a log-in in the same page: the socket asks again, with the new cookie.
@@ -104,6 +96,6 @@ export async function decideDraft(id, verb, why) {
 
 function done(answer, words) {
   if (answer.ok) say(words(answer.told));
-  else if (!live.over) say(t("camera.failed", { why: answer.told.detail ?? answer.status }), "bad");
+  else if (!live.over) say(t("camera.failed", { why: answer.why }), "bad");
   return answer.ok;
 }

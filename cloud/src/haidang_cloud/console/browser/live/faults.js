@@ -12,14 +12,7 @@ export async function readFaults() {
 
 export async function pressFault(name, seconds) {
   const wanted = seconds ? { for_s: seconds } : {};
-  const done = await send(`/live/faults/${name}`, wanted).catch(() => null);
-  if (done?.ok) return true;
-  if (!live.over) say(t("faults.failed", { why: reason(done) }), "bad");
-  return false;
-}
-
-function reason(done) {
-  if (done?.status === 409) return t("faults.on_already");
-  if (!done || done.status === 503) return t("faults.no_answer");
-  return done.told.detail ?? done.status;
+  const done = await send(`/live/faults/${name}`, wanted);
+  if (!done.ok && !live.over) say(t("faults.failed", { why: done.why }), "bad");
+  return done.ok;
 }

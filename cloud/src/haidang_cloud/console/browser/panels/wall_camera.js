@@ -71,7 +71,7 @@ export default {
     },
     async propose(drawn) {
       this.busy = true;
-      if (await proposeDrawing(this.camera, drawn).catch(() => false)) this.drawing = false;
+      if (await proposeDrawing(this.camera, drawn)) this.drawing = false;
       this.busy = false;
       await this.look();
     },
@@ -84,7 +84,7 @@ export default {
       const { id, verb, why } = this.decision;
       if (!why.trim()) return;
       this.busy = true;
-      if (await decideDraft(id, verb, why.trim()).catch(() => false)) this.looked = this.decision = null;
+      if (await decideDraft(id, verb, why.trim())) this.looked = this.decision = null;
       this.busy = false;
       await this.look();
     },
