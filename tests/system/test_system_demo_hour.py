@@ -1,8 +1,9 @@
-"""An hour of demo: memory flat, no error in any log, nothing lost, nothing doubled.
+"""An hour of demo before an open wall: memory flat, no error, nothing lost, nothing doubled.
 
 HAIDANG_DEMO_MINUTES says for how long it runs instead.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -17,6 +18,7 @@ import pytest
 
 from servers import start
 from servers.demo import Demo, lives
+from system.browser.chromium import Browser, browser, demand
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.soak]
 
@@ -38,6 +40,11 @@ Look = tuple[float, float]
 """Seconds since the beginning, MB."""
 
 
+LIVE = ".standing .pulse:not(.waiting)"
+
+PAGE = "the page"
+"""What the wall holds in the browser, among the processes."""
+
 @pytest.fixture
 def demo(tmp_path: Path, mosquitto_program: Path) -> Iterator[Demo]:
     demo = Demo(tmp_path)
@@ -49,8 +56,11 @@ def demo(tmp_path: Path, mosquitto_program: Path) -> Iterator[Demo]:
 def test_an_hour_of_demo_is_flat_and_silent_and_loses_nothing(
     demo: Demo, tmp_path: Path, tell: Callable[[object], None]
 ) -> None:
+    demand()
     demo.await_ready()
-    looks = watched(demo, tmp_path / "memory.jsonl")
+    with wall(demo) as page:
+        looks = watched(demo, page, tmp_path / "memory.jsonl")
+        assert page.errors() == []
     account = demo.await_account(waiting=0, lost=0, doubled=0)
     tell(account)
     for line in table(looks):
@@ -65,17 +75,29 @@ def test_an_hour_of_demo_is_flat_and_silent_and_loses_nothing(
     start.wait_until(lambda: not [p for p in pids if lives(p)], what="the end of all processes")
 
 
-def watched(demo: Demo, log: Path) -> dict[str, list[Look]]:
-    """Memory of each process over the time; the account must be good at every look."""
+@contextlib.contextmanager
+def wall(demo: Demo) -> Iterator[Browser]:
+    """The wall as it stands open at a centre all day."""
+    link = demo.await_said(r"http://127.0.0.1:\d+/enter#link=\S+", timeout_s=10)
+    with browser() as page:
+        page.open(link)
+        page.wait(LIVE)
+        yield page
+
+
+def watched(demo: Demo, page: Browser, log: Path) -> dict[str, list[Look]]:
+    """Memory of each process over the time; wall and account must be good at every look."""
     looks: dict[str, list[Look]] = defaultdict(list)
     begun_s = time.monotonic()
     while (at_s := time.monotonic() - begun_s) < MINUTES * 60:
         memory, account = demo.memory(), demo.account()
+        memory[PAGE] = page.heap_mb()
         for name, megabytes in memory.items():
             looks[name].append((at_s, megabytes))
         with log.open("a") as out:
             out.write(json.dumps({"at_s": at_s, "memory": memory, "account": account}) + "\n")
         assert (account["lost"], account["doubled"]) == (0, 0), account
+        page.wait(LIVE, what="the wall being live")
         time.sleep(LOOK_S)
     return {name: one for name, one in looks.items() if len(one) >= LOOKS_MIN}
 

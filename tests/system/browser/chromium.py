@@ -150,6 +150,14 @@ class Browser:
         entries: list[dict[str, Any]] = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
         return [str(one["message"]) for one in entries if one["level"] == "SEVERE"]
 
+    def heap_mb(self) -> float:
+        """MB that the page's script holds after what it let go was collected."""
+        self.driver.execute_cdp_cmd("HeapProfiler.collectGarbage", {})
+        self.driver.execute_cdp_cmd("Performance.enable", {})
+        told = self.driver.execute_cdp_cmd("Performance.getMetrics", {})
+        found = {one["name"]: one["value"] for one in told["metrics"]}
+        return float(found["JSHeapUsedSize"]) / 2**20
+
     def offline(self, *, off: bool) -> None:
         """Cut the browser's network, or give it back."""
         conditions = {
