@@ -45,6 +45,7 @@ LIVE = ".standing .pulse:not(.waiting)"
 PAGE = "the page"
 """What the wall holds in the browser, among the processes."""
 
+
 @pytest.fixture
 def demo(tmp_path: Path, mosquitto_program: Path) -> Iterator[Demo]:
     demo = Demo(tmp_path)
