@@ -75,7 +75,7 @@ class Stored:
         records: sequences in the lake or its archive.
         letters: sequences in the dead letters.
         gaps: what gap records in the lake account for, by reason.
-        pictures: ids of records that have a picture.
+        pictures: ids of records that got a picture since the look before, or a little earlier.
         doubled: see `Account`.
         refused: see `Account`; of all spools.
     """
@@ -95,7 +95,8 @@ class _Book:
 
     Attributes:
         before_us: what went before we looked; the ledger must be believed there.
-        pictures: sequence of a picture → id of the record that it belongs to.
+        pictures: sequence of a picture that was not found yet → id of the record it belongs to.
+        pictured: sequences of pictures that were found; they may expire since.
         missing: what was nowhere at the look before.
     """
 
@@ -104,6 +105,7 @@ class _Book:
     present: SeqSet = field(default_factory=SeqSet)
     before_us: SeqSet = field(default_factory=SeqSet)
     pictures: dict[int, str] = field(default_factory=dict)
+    pictured: SeqSet = field(default_factory=SeqSet)
     gaps: dict[str, SeqSet] = field(default_factory=dict)
     missing: SeqSet = field(default_factory=SeqSet)
 
@@ -163,9 +165,11 @@ def _proven(book: _Book, stored: Stored) -> SeqSet:
     known = stored.records.copy()
     known.update(stored.letters)
     known.update(_both(book.before_us, stored.ledger))
-    for seq, record in book.pictures.items():
-        if seq in stored.ledger and record in stored.pictures:
-            known.add(seq)
+    for seq in [n for n, record in book.pictures.items() if record in stored.pictures]:
+        if seq in stored.ledger:
+            del book.pictures[seq]
+            book.pictured.add(seq)
+    known.update(book.pictured)
     return known
 
 

@@ -23,6 +23,7 @@ from haidang_cloud.demo.setting_up import SettingUp, Shows
 from haidang_cloud.demo.watch import Watch
 from haidang_cloud.demo.words import Words
 from haidang_cloud.errors import RefusedError, StateUnavailableError
+from haidang_cloud.processes import running
 from haidang_protocols.catalogue import load_texts
 from haidang_protocols.command import discover
 from haidang_protocols.errors import UserError
@@ -54,6 +55,7 @@ class DemoOptions:
 
 def run(options: DemoOptions) -> int:
     """Run until a signal; raises `UserError` for what a person must mend."""
+    running.few_arenas()
     words = Words(options.language)
     if options.model is not None and options.camera is None:
         raise UserError(words("camera_alone"))

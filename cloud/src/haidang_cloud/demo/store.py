@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -19,7 +19,10 @@ from haidang_protocols.wire.records import Gap, decode_record
 from haidang_protocols.wire.seqset import SeqSet
 
 OVERLAP_NS = 600 * 10**9
-"""Events are looked at again so far back: records come late."""
+"""Events and pictures are looked at again so far back: records come late."""
+
+TWICE_NS = 6 * 3600 * 10**9
+"""An event that comes again with another time within so long is found out."""
 
 _COLUMNS = ["spool", "seq", "kind", "raw"]
 
@@ -32,11 +35,13 @@ class StoreLook:
     ) -> None:
         """Look at these."""
         self._state, self._series, self._centre = state, series, config.centre
-        self._lake = Lake(Path(config.lake), state, centre=config.centre, time_zone=time_zone)
-        self._roller = Roller(self._lake, holder="account")
+        self.lake = Lake(Path(config.lake), state, centre=config.centre, time_zone=time_zone)
+        self._roller = Roller(self.lake, holder="account")
         self._files: dict[str, _File] = {}
-        self._events: dict[tuple[str, int], int] = {}
+        self._events: dict[str, _Place] = {}
+        self._twice: set[tuple[str, int]] = set()
         self._newest_ns = 0
+        self._pictures_ns = 0
 
     def look(self, spool: str) -> Stored:
         """What is stored of `spool` now."""
@@ -46,10 +51,8 @@ class StoreLook:
         records, rows = SeqSet(), 0
         gaps: dict[str, SeqSet] = {}
         for file in files:
-            seqs = file.seqs.get(spool, [])
-            rows += len(seqs)
-            for seq in seqs:
-                records.add(seq)
+            rows += file.rows[spool]
+            records.update(file.seqs.get(spool, ()))
             for reason, lost in file.gaps.get(spool, []):
                 gaps.setdefault(reason, SeqSet()).update(lost)
         doubled = rows - len(records)
@@ -69,12 +72,12 @@ class StoreLook:
         )
 
     def _rolled(self) -> list["_File"]:
-        names = [str(file.file) for file in self._lake.files()]
+        names = [str(file.file) for file in self.lake.files()]
         for gone in self._files.keys() - set(names):
             del self._files[gone]
         for name in names:
             if name not in self._files:
-                self._files[name] = _File(self._lake.columns(name, _COLUMNS))
+                self._files[name] = _File(self.lake.columns(name, _COLUMNS))
         return list(self._files.values())
 
     def _ledger(self, spool: str) -> SeqSet:
@@ -82,9 +85,13 @@ class StoreLook:
         return next(iter(known.values()), SeqSet())
 
     def _pictures(self) -> frozenset[str]:
-        wanted = sa.select(blob.c.record).where(blob.c.centre == self._centre)
+        wanted = sa.select(blob.c.record, blob.c.created_ns).where(
+            blob.c.centre == self._centre, blob.c.created_ns > self._pictures_ns - OVERLAP_NS
+        )
         with self._state.read() as connection:
-            return frozenset(connection.execute(wanted).scalars())
+            found = connection.execute(wanted).all()
+        self._pictures_ns = max((row.created_ns for row in found), default=self._pictures_ns)
+        return frozenset(row.record for row in found)
 
     def _letters(self, spool: str) -> tuple[SeqSet, tuple[Refused, ...]]:
         wanted = sa.select(
@@ -105,21 +112,37 @@ class StoreLook:
         """Events of one id that stand at more than one place of the time series."""
         since_ns = max(0, self._newest_ns - OVERLAP_NS)
         for point in self._series.read(private_bucket(self._centre), "event", from_ns=since_ns):
-            place = hash((point.t, tuple(sorted(point.tags.items()))))
-            self._events[str(point.fields["id"]), place] = 1
+            place = _Place(point.t, hash((point.t, tuple(sorted(point.tags.items())))))
+            record = str(point.fields["id"])
+            if self._events.setdefault(record, place) != place:
+                self._twice.add((record, place.hash))
             self._newest_ns = max(self._newest_ns, point.t)
-        times = Counter(record for record, _ in self._events)
-        return sum(count - 1 for count in times.values())
+        # events come about in the order of their time: the first to go stand first
+        while self._events:
+            record = next(iter(self._events))
+            if self._events[record].t >= self._newest_ns - TWICE_NS:
+                break
+            del self._events[record]
+        return len(self._twice)
+
+
+class _Place(NamedTuple):
+    """Where an event stands in the time series: its time (ns), and its time and tags hashed."""
+
+    t: int
+    hash: int
 
 
 class _File:
     """A Parquet file of the lake: it never changes, so it is read once."""
 
     def __init__(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        self.seqs: dict[str, list[int]] = {}
+        self.rows: Counter[str] = Counter()
+        self.seqs: dict[str, SeqSet] = {}
         self.gaps: dict[str, list[tuple[str, SeqSet]]] = {}
         for row in rows:
-            self.seqs.setdefault(row["spool"], []).append(row["seq"])
+            self.rows[row["spool"]] += 1
+            self.seqs.setdefault(row["spool"], SeqSet()).add(row["seq"])
             if row["kind"] == "gap":
                 found: dict[str, SeqSet] = {}
                 _note_gap(found, row["raw"])

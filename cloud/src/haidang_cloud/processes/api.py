@@ -28,6 +28,7 @@ GRACE_S = 10
 def run(config_path: Path, *, verbose: bool = False) -> int:
     """Serve until SIGTERM."""
     running.log_to_stderr(verbose=verbose)
+    running.few_arenas()
     config = load_config(config_path)
     state = state_of(config)
     series = series_of(config)

@@ -29,6 +29,7 @@ GRACE_S = 3
 def run(config_path: Path, *, name: str, verbose: bool = False) -> int:
     """Serve until SIGTERM."""
     running.log_to_stderr(verbose=verbose)
+    running.few_arenas()
     config = load_config(config_path)
     check_name(name, what="console")
     state = state_of(config)

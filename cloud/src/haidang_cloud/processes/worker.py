@@ -44,6 +44,7 @@ class Ruling:
 def run(config_path: Path, *, worker: str, verbose: bool = False) -> int:
     """Run until SIGTERM."""
     running.log_to_stderr(verbose=verbose)
+    running.few_arenas()
     config = load_config(config_path)
     check_name(worker, what="worker")
     state = state_of(config)

@@ -5,6 +5,7 @@ further back; to read a thing twice changes nothing.
 """
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +35,7 @@ OVERLAP_NS = 10 * SECOND_NS
 WHOLE_S = 60.0
 COUNTS_S = 5.0
 COUNTS_BACK_NS = 3 * MINUTE_NS
+_EVENT_TAGS = ("camera", "type", "severity", "phase", "zone", "cls")
 PICTURES_S = 1.0
 
 
@@ -184,17 +186,15 @@ class SeriesReader:
 
     def _add_event(self, point: Point, now_ms: int) -> None:
         tags, fields = point.tags, point.fields
+        # thousands are kept, of few cameras and rules
+        rule = sys.intern(str(fields.get("rule", "")))
+        named = {name: sys.intern(tags.get(name, "")) for name in _EVENT_TAGS}
         row = rows.EventRow(
             id=str(fields.get("id", "")),
             t=point.t // rows.MS_NS,
-            camera=tags.get("camera", ""),
-            type=tags.get("type", ""),
-            severity=tags.get("severity", ""),
-            phase=tags.get("phase", ""),
-            zone=tags.get("zone", ""),
-            cls=tags.get("cls", ""),
-            rule=str(fields.get("rule", "")),
+            rule=rule,
             alarm=bool(fields.get("alarm", False)),
+            **named,
         )
         self._model.add_event(row, now_ms=now_ms)
 

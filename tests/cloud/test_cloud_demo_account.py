@@ -1,13 +1,28 @@
 """The demo's account: it finds what is lost and what is doubled, and assumes neither."""
 
+import time
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fakes.wall import CENTRE, SECOND_NS, Coast, coast, event_of
+from haidang_cloud.blobs import Blobs
 from haidang_cloud.demo.account import Account, Bookkeeper, Kept, SpoolLook, Stored
-from haidang_protocols.wire.records import RecordClass
+from haidang_cloud.demo.store import StoreLook
+from haidang_cloud.lake import Archive
+from haidang_cloud.lake.archive import Header, frame
+from haidang_cloud.lake.roll import Roller
+from haidang_cloud.processes.config import CloudConfig, SqliteConfig
+from haidang_cloud.state import State
+from haidang_cloud.timeseries import SqliteSeries
+from haidang_protocols.wire.records import RecordClass, encode_batch, encode_record
 from haidang_protocols.wire.seqset import SeqSet
+from haidang_protocols.wire.topics import NodeLeaf, node_topic
 
 SPOOL = "0123456789abcdef"
+NODE = "bs-1"
 
 
 def seqs(*numbers: int) -> SeqSet:
@@ -71,6 +86,15 @@ def test_a_picture_is_stored_when_its_record_has_one() -> None:
     assert (account.stored, account.lost) == (1, 1)
 
 
+def test_a_picture_that_was_found_is_stored_though_it_is_not_looked_for_again() -> None:
+    book = opened()
+    kept = Kept(seq=1, cls=RecordClass.SNAPSHOT, record=f"n:{SPOOL}:1")
+    book.spooled(look(1, SeqSet(), kept))
+    book.judge(Stored(ledger=seqs(1), pictures=frozenset({kept.record})))
+    account = twice(book, Stored(ledger=seqs(1)))
+    assert (account.stored, account.lost) == (1, 0)
+
+
 def test_a_dead_letter_counts_as_stored() -> None:
     book = opened()
     book.spooled(look(2, SeqSet()))
@@ -115,3 +139,59 @@ def test_every_sequence_is_counted_once(
     assert account.stored == len(known)
     assert account.stored + account.waiting + account.lost == highest
     assert account.lost == highest - len(known | {n for n in here if n <= highest})
+
+
+@pytest.fixture
+def world(state: State, tmp_path: Path) -> Coast:
+    series = SqliteSeries(tmp_path / "series.sqlite")
+    return Coast(coast(), state, series, Blobs(tmp_path / "blobs", state, centre=CENTRE))
+
+
+def test_the_stores_are_counted_as_they_are_and_what_stands_twice_is_found(
+    world: Coast, state: State, tmp_path: Path
+) -> None:
+    config = CloudConfig(
+        centre=CENTRE,
+        state=str(state.engine.url),
+        timeseries=SqliteConfig(path=str(tmp_path / "series.sqlite")),
+        lake=str(tmp_path / "lake"),
+        blobs=str(tmp_path / "blobs"),
+    )
+    stores = StoreLook(config, state, world.series, time_zone="Asia/Ho_Chi_Minh")
+    camera, now_ns = world.catalogue.cameras[0], time.time_ns()
+    event = event_of(camera, "qua", now_ns, "e")
+    lake = stores.lake
+    archive = Archive(lake.archive_folder, worker="w1")
+
+    def come(*numbers: int) -> None:
+        """Records reach archive and time series, as ingest puts them there."""
+        batch = encode_batch(
+            spool=SPOOL,
+            centre=CENTRE,
+            site=camera.place,
+            node=NODE,
+            sent=1,
+            records=[(number, encode_record(event)) for number in numbers],
+        )
+        topic = node_topic(CENTRE, camera.place, NODE, NodeLeaf.RECORDS)
+        archive.append([frame(Header(topic, now_ns, 1, ()), batch)])
+        for number in numbers:
+            at = event_of(camera, "qua", now_ns + number, f"e{number}")
+            world.write(at, record=f"{NODE}.{SPOOL}.{number}")
+
+    come(1, 2)
+    Roller(lake, holder="a").roll()
+    come(3)
+    found = stores.look(SPOOL)
+    assert (found.records, found.doubled) == (SeqSet([(1, 3)]), 0)
+    Roller(lake, holder="a").roll()
+
+    with state.write() as connection:
+        first = lake.write(lake.day_of(now_ns), [next(lake.rows())])
+        lake.add(connection, [first], now_ns)
+    moved = event_of(camera, "qua", now_ns + 2 + SECOND_NS, "e2")
+    world.write(moved, record=f"{NODE}.{SPOOL}.2")
+    for _ in range(2):
+        found = stores.look(SPOOL)
+        assert (found.records, found.doubled) == (SeqSet([(1, 3)]), 2)
+    archive.close()
