@@ -59,12 +59,15 @@ class Ordered(Generic[_T]):
 
 @dataclass(slots=True)
 class Minute:
-    """What began in one minute, by (camera, zone); and what cameras counted, as a mean."""
+    """What began in one minute, by (camera, zone); and what cameras counted, as a mean.
+
+    `known` has the hashes of its events: whole, an hour's ids at fifty a second took 40 MB.
+    """
 
     number: int
     begun: Counter[tuple[str, str]] = field(default_factory=Counter)
     seen: dict[tuple[str, str], float] = field(default_factory=dict)
-    known: set[tuple[int, str]] = field(default_factory=set)
+    known: set[int] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -169,7 +172,7 @@ class LiveModel:
             if number <= now_ms // 60_000 - MINUTES or row.t > now_ms + 60_000:
                 return
             minute = self._minute(number)
-            key = (row.t, row.id)
+            key = hash((row.t, row.id))
             if key in minute.known:
                 return
             minute.known.add(key)
