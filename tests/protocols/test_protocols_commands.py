@@ -1,6 +1,7 @@
 """The `haidang` command: how it finds its commands, what it says, how it ends."""
 
 import argparse
+import os
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -122,6 +123,17 @@ def test_a_reader_that_went_away_is_no_traceback() -> None:
         assert running.stderr is not None
         running.stdout.close()
         assert running.stderr.read() == b""
+
+
+def test_a_terminal_of_another_alphabet_shows_the_letters_without_their_marks() -> None:
+    said = subprocess.run(
+        [Path(sys.executable).with_name("haidang"), "catalog", "show", MINIMAL],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "(Trung tam thu nghiem)" in said.stdout
 
 
 def test_a_command_gets_its_own_arguments() -> None:

@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint, version
 
 from haidang_protocols.command.model import Command
 from haidang_protocols.command.registry import discover
+from haidang_protocols.command.terminal import speak_plainly
 from haidang_protocols.errors import HaidangError
 
 EXIT_REFUSED = 2
@@ -16,6 +17,7 @@ EXIT_INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `haidang …`; returns the exit code (2: refused with a sentence on stderr)."""
+    speak_plainly()
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))
     except HaidangError as error:
