@@ -16,6 +16,7 @@ import pytest
 from fakes.disk import small_disk
 from fakes.grafana import Grafana
 from haidang_cloud.demo import DemoOptions, Servers, run
+from haidang_cloud.demo.home import Home
 from haidang_cloud.demo.programs import mosquitto
 from haidang_cloud.demo.words import Words
 from haidang_protocols.errors import UserError
@@ -164,9 +165,14 @@ def test_ctrl_c_during_the_set_up_leaves_nothing(new_demo: NewDemo) -> None:
     assert "Ended; no process is left." in demo.said
 
 
-def refused(*arguments: str) -> str:
+def refused(*arguments: str, **environment: str) -> str:
     done = subprocess.run(
-        [HAIDANG, "demo", *arguments], capture_output=True, text=True, timeout=200, check=False
+        [HAIDANG, "demo", *arguments],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
     )
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -188,12 +194,19 @@ def test_what_cannot_be_asked_for_is_a_plain_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         assert f"cổng {port} trên 127.0.0.1 đang được dùng" in refused("--port", port)
-    assert "allowed are 0 (any) to 65535" in refused("--port", "70000")
-    assert "--camera needs --model" in refused("--port", "0", "--camera", "street:market")
+    assert "cho phép từ 0 (cổng nào cũng được) đến 65535" in refused("--port", "70000")
+    assert "--camera needs --model: a .tflite file, or" in asked(camera="street:market")
     assert "--model needs --camera" in asked(model="x")
-    assert "a.mp4: there is no such file" in asked(camera="a.mp4", model="x")
+    assert "--manifest needs --model" in asked(manifest=Path("x"))
+    assert "--camera a.mp4: there is no such file" in asked(camera="a.mp4", model="x")
+    gone = asked(camera="street:market", model="a.tflite")
+    assert gone == "--model a.tflite: there is no such file"
     somewhere = "http://127.0.0.1:1"
     assert "needs --influxdb-token-file" in asked(servers=Servers(influxdb=somewhere))
+    no_token = Servers(influxdb=somewhere, influxdb_token=tmp_path / "token")
+    assert "--influxdb-token-file" in asked(servers=no_token)
+    told = asked(servers=Servers(postgres="mysql://an:secret@db/x"))
+    assert told.startswith("--postgres mysql://an@db/x: is no address; it begins with postgresql:")
     assert "--grafana needs --influxdb" in asked(servers=Servers(grafana=somewhere))
     with pytest.raises(UserError, match=r"`sudo apt install mosquitto`.* or `sudo dnf install"):
         mosquitto(Words("en"), folders=(str(tmp_path),))
@@ -208,12 +221,56 @@ def test_a_disk_that_is_full_is_a_plain_sentence(tmp_path: Path) -> None:
     assert re.search(r"[34] MB are left on its disk, 150 MB are needed; free some, or name", said)
 
 
-def test_a_camera_or_a_model_that_no_node_can_read_is_a_plain_sentence() -> None:
+def test_a_camera_or_a_model_that_no_node_can_read_is_a_plain_sentence(tmp_path: Path) -> None:
     model = ("--lang", "en", "--port", "0", "--model", "haidang-street")
     said = refused("--camera", "ftp://camera/1", *model)
     assert "ftp:// is not known; allowed: rtsp://" in said
-    said = refused("--camera", "street:market", *model[:-1], "/no/such.tflite")
-    assert "/no/such.tflite: No such file" in said
+    said = refused("--camera", "rtsp://an:secret@127.0.0.1:1/x", *model)
+    assert "rtsp://127.0.0.1:1/x: nobody listens at that address; look at its address" in said
+    junk = tmp_path / "junk.tflite"
+    junk.write_text("no film and no model\n")
+    assert "junk.tflite: is no video that can be read; give a" in refused(
+        "--camera", str(junk), *model
+    )
+    drawn = ("--camera", "street:market", *model[:-1])
+    assert "--model: model 'x' is not known; known are: haidang-street" in refused(*drawn, "x")
+    assert "no model that Haidang knows" in refused(*drawn, str(junk))
+
+
+def test_a_server_that_does_not_answer_is_a_plain_sentence(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("t")
+    somewhere = "127.0.0.1:1"
+    any_port = ("--port", "0")
+    said = refused(*any_port, "--postgres", f"postgresql://an:secret@{somewhere}/x")
+    assert re.search(r"--postgres postgresql://an@127.0.0.1:1/x không dùng được: .*hãy xem", said)
+    influx = ("--influxdb", f"http://{somewhere}", "--influxdb-token-file", str(token))
+    said = refused(*any_port, "--lang", "en", *influx)
+    assert re.search(rf"--influxdb http://{somewhere} cannot be used: .*refused; does the", said)
+
+
+def test_a_kept_folder_goes_on_only_as_it_was_set_up(tmp_path: Path) -> None:
+    Home(tmp_path).mark({"--camera": "rtsp://an@10.0.0.9/s 1", "--model": "haidang-street"})
+    (tmp_path / "demo.lock").touch()
+    said = refused("--port", "0", "--lang", "en", "--keep", str(tmp_path))
+    assert "with --camera 'rtsp://an@10.0.0.9/s 1' --model haidang-street; start it the" in said
+
+
+def test_what_a_killed_demo_left_goes_with_the_next_one(tmp_path: Path) -> None:
+    place = {"TMPDIR": str(tmp_path)}
+    kept = tmp_path / "haidang-demo-mine"
+    kept.mkdir()
+    with subprocess.Popen(
+        [HAIDANG, "demo", "--port", "0"], env=os.environ | place, stdout=subprocess.PIPE
+    ) as demo:
+        assert demo.stdout is not None
+        while b"haidang-demo-" not in demo.stdout.readline():
+            pass
+        demo.kill()
+    assert len(list(tmp_path.iterdir())) == 2
+    postgres = ("--postgres", "postgresql://127.0.0.1:1/x")
+    refused("--port", "0", *postgres, **place)
+    assert list(tmp_path.iterdir()) == [kept]
 
 
 @pytest.mark.influx

@@ -4,9 +4,6 @@ import argparse
 from pathlib import Path
 
 from haidang_protocols.command import Command
-from haidang_protocols.errors import UserError
-
-PORT_MAX = 65535
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -35,17 +32,22 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         help="your own camera instead of the drawn ones: rtsp://…, /dev/video0, a video file",
     )
     parser.add_argument(
-        "--model", metavar="FILE", help="with --camera: the model's file, or a shipped one's name"
+        "--model",
+        metavar="NAME|FILE",
+        help="with --camera: a .tflite file, or the name of a known model, which is fetched",
+    )
+    parser.add_argument(
+        "--manifest",
+        type=Path,
+        metavar="FILE",
+        help="what the model is, for one that Haidang does not know "
+        "(see haidang node models --help)",
     )
 
 
 def _run(arguments: argparse.Namespace) -> int:
     from haidang_cloud.demo import DemoOptions, Servers, run  # `--help` stays quick
 
-    if not 0 <= arguments.port <= PORT_MAX:
-        raise UserError(f"--port {arguments.port}: allowed are 0 (any) to {PORT_MAX}")
-    if arguments.camera is not None and arguments.model is None:
-        raise UserError("--camera needs --model: a file, or the name of a model that is shipped")
     return run(
         DemoOptions(
             keep=arguments.keep,
@@ -60,6 +62,7 @@ def _run(arguments: argparse.Namespace) -> int:
             ),
             camera=arguments.camera,
             model=arguments.model,
+            manifest=arguments.manifest,
         )
     )
 
@@ -70,7 +73,8 @@ DEMO = Command(
     run=_run,
     examples="  haidang demo\n"
     "  haidang demo --lang en --port 8090 --keep ~/haidang-demo\n"
-    "  haidang demo --camera rtsp://user:secret@192.168.1.64/s1 --model yolox_nano_float.tflite\n"
+    "  haidang demo --camera rtsp://user:secret@192.168.1.64/s1 --model ssd-mobilenet-v1-coco\n"
+    "  haidang demo --camera /dev/video0 --model ours.tflite --manifest ours.yaml\n"
     "  haidang demo --postgres postgresql://haidang@db/haidang\n"
     "  haidang demo --camera clip.mp4 --model ssd_mobilenet_v1_coco_quant.tflite",
 )

@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from haidang_cloud.demo import programs
+
 LEASH = Path(__file__).with_name("leash.py")
 RESTART_S = 1.0
 STOP_S = 12.0
@@ -55,7 +57,9 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=log if self.on_line is None else subprocess.PIPE,
                 stderr=log,
-                text=True,
+                encoding="utf-8",
+                errors="replace",
+                env=programs.environment(),
                 start_new_session=True,
             )
         self.lives += 1

@@ -1,8 +1,12 @@
 """The demo's folder: where everything is, and the configuration files that are written into it."""
 
+import contextlib
+import errno
 import fcntl
 import getpass
+import json
 import os
+import shlex
 import shutil
 import socket
 import tempfile
@@ -22,6 +26,10 @@ CENTRE, SITE, NODE = "demo", "vung-tau", "vung-tau-1"
 GUEST = "khach"
 MARK = "demo.json"
 DESK = "desk.json"
+LOCK = "demo.lock"
+PREFIX = "haidang-demo-"
+PASSING = "passing"
+PORT_MAX = 65535
 SPOOL_MB = 32
 MB = 1_000_000
 FREE_MB = 150
@@ -41,15 +49,18 @@ class Ports:
 def free_ports(console: int, words: Words) -> Ports:
     """The console's port as asked for (0: any), the others as they are free.
 
-    Raises `UserError` when somebody listens there already.
+    Raises `UserError` when it cannot be had.
     """
+    if not 0 <= console <= PORT_MAX:
+        raise UserError(words("port_bad", port=console, most=PORT_MAX))
     with socket.socket() as wanted:
         # as a server does it: a port that was left a moment ago is free
         wanted.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             wanted.bind(("127.0.0.1", console))
         except OSError as error:
-            raise UserError(words("port_taken", port=console)) from error
+            why = "port_denied" if error.errno == errno.EACCES else "port_taken"
+            raise UserError(words(why, port=console)) from error
         found = [wanted.getsockname()[1]]
         others = [socket.socket() for _ in range(3)]
         try:
@@ -124,9 +135,26 @@ class Home:
                 path.unlink()
         (self.node_catalogue / "VERSION").write_text(f"{number}\n", encoding="ascii")
 
-    def mark(self) -> None:
-        """It is set up: the next demo in this folder goes on from here."""
-        (self.folder / MARK).write_text('{"v": 1}\n', encoding="utf-8")
+    def mark(self, made: Mapping[str, str]) -> None:
+        """It is set up with these options: the next demo in this folder goes on from here."""
+        text = json.dumps({"v": 1, "made": dict(made)}, ensure_ascii=False)
+        _replace(self.folder / MARK, text + "\n")
+
+    def require(self, given: Mapping[str, str], words: Words) -> None:
+        """Raise `UserError` where it was set up with other options: half of either is no demo."""
+        if not self.again:
+            return
+        mark = json.loads((self.folder / MARK).read_text(encoding="utf-8"))
+        made: dict[str, str] = mark.get("made", given)
+        if made != given:
+            options = typed(made)
+            how = words("made_with", options=options) if made else words("made_plain")
+            raise UserError(words("keep_made", folder=self.folder, made=how))
+
+
+def typed(options: Mapping[str, str]) -> str:
+    """Options as somebody types them."""
+    return " ".join(f"{option} {shlex.quote(value)}" for option, value in options.items())
 
 
 def shipped_catalogue() -> dict[str, str]:
@@ -142,20 +170,22 @@ class Lodging:
         """Make it; raises `UserError` when it cannot be ours."""
         self._kept = keep is not None
         if keep is None:
-            _room(Path(tempfile.gettempdir()), words)
-            folder = Path(tempfile.mkdtemp(prefix="haidang-demo-"))
+            place = Path(tempfile.gettempdir())
+            _sweep(place)
+            _room(place, words)
+            folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         else:
             folder = keep.expanduser().resolve()
             _settle(folder, words)
             _room(folder, words)
         self.home = Home(folder)
-        self._lock = os.open(folder / "demo.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(self._lock)
-            raise UserError(words("keep_busy", folder=folder)) from error
-        if not self.home.again:
+        lock = _locked(folder)
+        if lock is None:
+            raise UserError(words("keep_busy", folder=folder))
+        self._lock = lock
+        if not self._kept:
+            (folder / PASSING).touch()
+        elif not self.home.again:
             _clear(folder)
 
     def close(self) -> None:
@@ -165,10 +195,31 @@ class Lodging:
             shutil.rmtree(self.home.folder, ignore_errors=True)
 
 
+def _locked(folder: Path) -> int | None:
+    """The lock of a demo's folder, None where a demo is at work in it."""
+    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock
+
+
+def _sweep(place: Path) -> None:
+    """Remove what demos left that were killed: a folder that was to go with them, and is free."""
+    for mark in place.glob(f"{PREFIX}*/{PASSING}"):
+        with contextlib.suppress(OSError):  # another user's
+            lock = _locked(mark.parent)
+            if lock is not None:
+                shutil.rmtree(mark.parent, ignore_errors=True)
+                os.close(lock)
+
+
 def _settle(folder: Path, words: Words) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        ours = (folder / "demo.lock").exists()
+        ours = (folder / LOCK).exists()
         if not ours and any(folder.iterdir()):
             raise UserError(words("keep_other", folder=folder))
     except OSError as error:
@@ -184,7 +235,7 @@ def _room(folder: Path, words: Words) -> None:
 def _clear(folder: Path) -> None:
     """A set-up that was cut off is begun anew: half an authority serves nobody."""
     for path in folder.iterdir():
-        if path.name == "demo.lock":
+        if path.name == LOCK:
             continue
         if path.is_dir():
             shutil.rmtree(path)
@@ -241,7 +292,11 @@ def _centre(ports: Ports, roles: list[str], *, language: str, console: bool) -> 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    _replace(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+
+def _replace(path: Path, text: str) -> None:
     fresh = path.with_name(f".{path.name}.new")
     fresh.touch(mode=0o600)  # an address may hold a password
-    fresh.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    fresh.write_text(text, encoding="utf-8")
     fresh.rename(path)

@@ -12,6 +12,7 @@ import yaml
 from haidang_cloud.demo import programs
 from haidang_cloud.demo.home import NODE, Home, shipped_catalogue
 from haidang_cloud.demo.progress import Progress
+from haidang_cloud.demo.servers import hidden
 from haidang_cloud.demo.setting_up import Shows
 from haidang_cloud.demo.words import Words
 from haidang_protocols.errors import UserError
@@ -24,6 +25,43 @@ _ALL = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Own:
+    """What somebody brings.
+
+    Attributes:
+        camera: an address or a file.
+        model: a file, or a name that `haidang node models pull` knows.
+        manifest: what the model's file is, where Haidang does not know it.
+    """
+
+    camera: str
+    model: str
+    manifest: Path | None = None
+
+    def check(self, words: Words) -> None:
+        """Raise `UserError` for a file that is not there."""
+        looks_a_file = "/" in self.model or self.model.endswith(".tflite")
+        for option, path, is_file in (
+            ("--camera", self.camera, _is_file(self.camera)),
+            ("--model", self.model, looks_a_file),
+            ("--manifest", str(self.manifest), self.manifest is not None),
+        ):
+            if is_file and not Path(path).expanduser().exists():
+                raise UserError(words("file_gone", option=option, path=path))
+
+    @property
+    def given(self) -> dict[str, str]:
+        """The options as they were given; no password stands in them."""
+        camera = _whole(self.camera) if _is_file(self.camera) else hidden(self.camera)
+        options = {"--camera": camera, "--model": self.model}
+        if Path(self.model).expanduser().exists():
+            options["--model"] = _whole(self.model)
+        if self.manifest is not None:
+            options["--manifest"] = _whole(str(self.manifest))
+        return options
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """A model on the node, and what it knows."""
 
@@ -32,16 +70,14 @@ class Model:
     min_score: float
 
 
-def check(camera: str, words: Words) -> None:
-    """Raise `UserError` for a file that is not there."""
-    if _is_file(camera) and not Path(camera).expanduser().exists():
-        raise UserError(words("camera_gone", camera=camera))
-
-
-def shows_own(home: Home, progress: Progress, *, camera: str, model: str) -> Shows:
+def shows_own(home: Home, progress: Progress, own: Own) -> Shows:
     """Put the model on the node and write a catalogue for the camera; raises `UserError`."""
-    with progress.step("step_model", model=Path(model).name):
-        known = _install(home, progress, model)
+    with progress.step("step_camera"):
+        check = (programs.haidang(), "node", "check", source_of(own.camera))
+        a_file = _is_file(own.camera) and not own.camera.startswith("/dev/")
+        progress.run(*check, refused="camera_file" if a_file else "camera_dark")
+    with progress.step("step_model", model=Path(own.model).name):
+        known = _install(home, progress, own)
     texts = shipped_catalogue()
     centre: dict[str, Any] = yaml.safe_load(texts["centre.yaml"])
     words = {language: Words(language) for language in ("vi", "en")}
@@ -55,17 +91,25 @@ def shows_own(home: Home, progress: Progress, *, camera: str, model: str) -> Sho
     )
     centre["models"] = [{"name": known.name, "classes": list(known.labels)}]
     texts["centre.yaml"] = _dump(centre)
-    texts["cameras.yaml"] = _dump({"cameras": [_camera(camera, known, words)]})
+    texts["cameras.yaml"] = _dump({"cameras": [_camera(own.camera, known, words)]})
     return Shows(texts=texts, models=(), cameras=1)
 
 
-def _install(home: Home, progress: Progress, model: str) -> Model:
+def _install(home: Home, progress: Progress, own: Own) -> Model:
     home.models.mkdir(parents=True, exist_ok=True)
-    haidang, folder = programs.haidang(), ("--models", str(home.models))
-    progress.run(haidang, "node", "models", "add", model, *folder)
-    found = json.loads(progress.run(haidang, "node", "models", "list", "--json", *folder))
-    if len(found) != 1:
-        raise UserError(progress.words("model_unknown", model=model))
+
+    def models(*words: str) -> str:
+        command = (programs.haidang(), "node", "models", *words, "--models", str(home.models))
+        return progress.run(*command, refused="model_bad")
+
+    file = Path(own.model).expanduser()
+    papers = () if own.manifest is None else ("--manifest", str(own.manifest.expanduser()))
+    if file.exists() or papers:
+        models("add", str(file), *papers)
+    else:
+        models("pull", own.model)
+    models("verify")
+    found = json.loads(models("list", "--json"))
     return Model(
         name=found[0]["name"],
         labels=tuple(found[0]["knows"]),
@@ -109,15 +153,19 @@ def _camera(source: str, model: Model, words: dict[str, Words]) -> dict[str, Any
 def source_of(camera: str) -> str:
     """A camera as a catalogue names it: no password stands in it, no path depends on a folder.
 
-    A password in the address is handed to the node by its environment instead.
+    A password in the address is handed to whom the demo starts by their environment instead.
     """
     if _is_file(camera):
-        return str(Path(camera).expanduser().resolve())
+        return _whole(camera)
     password = urlsplit(camera).password
     if not password:
         return camera
     os.environ[PASSWORD] = unquote(password)
     return camera.replace(f":{password}@", f":${{{PASSWORD}}}@", 1)
+
+
+def _whole(path: str) -> str:
+    return str(Path(path).expanduser().resolve())
 
 
 def _is_file(camera: str) -> bool:

@@ -22,6 +22,21 @@ def haidang() -> str:
     return found
 
 
+def spoken() -> str:
+    """The `haidang` command as somebody types it here."""
+    path = Path(haidang())
+    found = shutil.which("haidang")
+    if found is not None and Path(found).resolve() == path.resolve():
+        return "haidang"
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def environment() -> dict[str, str]:
+    """Of all that the demo starts: what is said to us is UTF-8, whatever the terminal speaks."""
+    return os.environ | {"PYTHONUTF8": "1"}
+
+
 def mosquitto(words: Words, *, folders: tuple[str, ...] | None = None) -> str:
     """The broker's program; raises `UserError` saying how to get it."""
     if platform.system() != "Linux":

@@ -1,17 +1,20 @@
 """Tells somebody at a terminal how the set-up goes, and runs its commands."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from haidang_cloud.demo import programs
 from haidang_cloud.demo.children import LEASH, Child
 from haidang_cloud.demo.words import Words
 from haidang_protocols.errors import UserError
 
 COMMAND_S = 180.0
+LAST_WORDS = 1500
 POLL_S = 0.05
 
 
@@ -33,7 +36,9 @@ class Progress:
         """Something that takes a while."""
         text = self.words(key, **values)
         if sys.stdout.isatty():
-            sys.stdout.write(f"  … {text}")
+            # a line that wraps could not be taken back
+            width = shutil.get_terminal_size().columns - 1
+            sys.stdout.write(f"  … {text}"[:width])
             sys.stdout.flush()
         begun_s = time.monotonic()
         yield
@@ -41,22 +46,32 @@ class Progress:
         back = "\r\033[K" if sys.stdout.isatty() else ""
         self.say(f"{back}  ✓ {text} ({took})")
 
-    def run(self, *command: str, stdin: str = "") -> str:
-        """Run a command to its end and give what it wrote; raises `UserError` when it fails."""
+    def run(self, *command: str, stdin: str = "", refused: str = "failed") -> str:
+        """Run a command to its end and give what it wrote.
+
+        Raises `UserError` when it fails: the words `refused`, with `what` it was and `why`.
+        """
         leash = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid())]
-        done = subprocess.run(  # noqa: S603  # our own commands, no shell
-            [*leash, *command],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_S,
-            check=False,
-            start_new_session=True,  # Ctrl-C is for us: we end what we run
-        )
+        what = " ".join(("haidang", *command[1:4]))
+        try:
+            done = subprocess.run(  # noqa: S603  # our own commands, no shell
+                [*leash, *command],
+                input=stdin,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                env=programs.environment(),
+                timeout=COMMAND_S,
+                check=False,
+                start_new_session=True,  # Ctrl-C is for us: we end what we run
+            )
+        except subprocess.TimeoutExpired as error:
+            slow = self.words("slow", seconds=f"{COMMAND_S:.0f}")
+            raise UserError(self.words(refused, what=what, why=slow)) from error
         if done.returncode != 0:
             said = done.stderr.strip() or done.stdout.strip()
-            what = " ".join(("haidang", *command[1:4]))
-            raise UserError(self.words("failed", what=what, why=said[-1500:]))
+            why = said[-LAST_WORDS:].removeprefix("haidang: ")
+            raise UserError(self.words(refused, what=what, why=why))
         return done.stdout
 
     def wait(self, ready: Callable[[], bool], *children: Child, timeout_s: float = 90.0) -> None:

@@ -1,5 +1,6 @@
 """Runs the demo from set-up to the end of every process."""
 
+import contextlib
 import signal
 import threading
 import time
@@ -12,11 +13,21 @@ from types import FrameType
 
 import msgspec
 
-from haidang_cloud.demo import own, programs
+from haidang_cloud.demo import programs
 from haidang_cloud.demo.children import Child, Crew
 from haidang_cloud.demo.desk import Desk
 from haidang_cloud.demo.faults import Faults, faults_of
-from haidang_cloud.demo.home import GUEST, Home, Lodging, Ports, free_ports, shipped_catalogue
+from haidang_cloud.demo.home import (
+    CENTRE,
+    GUEST,
+    Home,
+    Lodging,
+    Ports,
+    free_ports,
+    shipped_catalogue,
+    typed,
+)
+from haidang_cloud.demo.own import Own, shows_own, source_of
 from haidang_cloud.demo.progress import Progress
 from haidang_cloud.demo.servers import Servers
 from haidang_cloud.demo.setting_up import SettingUp, Shows
@@ -42,7 +53,9 @@ class DemoOptions:
         keep: the folder to keep all data in; None for one that goes with the demo.
         port: the console's; 0 for any.
         servers: real servers instead of the embedded ones.
-        camera: an address or a file instead of the four drawn cameras; `model` belongs to it.
+        camera: an address or a file instead of the four drawn cameras; see `Own`.
+        model: belongs to it; `manifest` likewise.
+        manifest: see `model`.
     """
 
     keep: Path | None = None
@@ -51,16 +64,29 @@ class DemoOptions:
     servers: Servers = field(default_factory=Servers)
     camera: str | None = None
     model: str | None = None
+    manifest: Path | None = None
+
+    def own(self, words: Words) -> Own | None:
+        """What somebody brings; raises `UserError` for half of it."""
+        if self.camera is None or self.model is None:
+            for half, missing in (
+                (self.camera, "model_missing"),
+                (self.model, "camera_alone"),
+                (self.manifest, "manifest_alone"),
+            ):
+                if half is not None:
+                    raise UserError(words(missing))
+            return None
+        return Own(camera=self.camera, model=self.model, manifest=self.manifest)
 
 
 def run(options: DemoOptions) -> int:
     """Run until a signal; raises `UserError` for what a person must mend."""
     running.few_arenas()
     words = Words(options.language)
-    if options.model is not None and options.camera is None:
-        raise UserError(words("camera_alone"))
-    if options.camera is not None:
-        own.check(options.camera, words)
+    own = options.own(words)
+    if own is not None:
+        own.check(words)
     options.servers.check(words)
     mosquitto = programs.mosquitto(words)
     ports = free_ports(options.port, words)
@@ -68,7 +94,10 @@ def run(options: DemoOptions) -> int:
         stop = _Stop()
         lodging = Lodging(options.keep, words)
         stack.callback(lodging.close)
-        demo = _Demo(options, lodging.home, ports, Progress(words), stop, mosquitto=mosquitto)
+        lodging.home.require(_made(options, own), words)
+        demo = _Demo(
+            options, lodging.home, ports, Progress(words), stop, mosquitto=mosquitto, own=own
+        )
         stack.callback(demo.close)
         try:
             demo.set_up()
@@ -110,8 +139,9 @@ class _Demo:
         stop: _Stop,
         *,
         mosquitto: str,
+        own: Own | None,
     ) -> None:
-        self._options, self._home, self._ports = options, home, ports
+        self._options, self._home, self._ports, self._own = options, home, ports, own
         self._mosquitto = mosquitto
         self._progress, self._stop = progress, stop
         self._words, self._say = progress.words, progress.say
@@ -136,7 +166,11 @@ class _Demo:
             servers=self._options.servers,
             mosquitto=self._mosquitto,
             console=self._console,
+            made=_made(self._options, self._own),
         )
+        if self._options.servers.given:
+            with self._progress.step("step_servers"):
+                self._options.servers.reach(CENTRE, self._words)
         cord = setting.run(self._shows())
         self._open.callback(cord.close)
         watch = Watch(self._home)
@@ -160,12 +194,11 @@ class _Demo:
 
     def _shows(self) -> Shows:
         if self._home.again:
+            if self._own is not None:
+                source_of(self._own.camera)  # its password comes from there each time
             return Shows(texts={}, models=(), cameras=0)
-        if self._options.camera is not None:
-            model = self._options.model or ""
-            return own.shows_own(
-                self._home, self._progress, camera=self._options.camera, model=model
-            )
+        if self._own is not None:
+            return shows_own(self._home, self._progress, self._own)
         texts = shipped_catalogue()
         catalogue = load_texts(texts)
         names = tuple(model.name for model in catalogue.models)
@@ -224,14 +257,22 @@ class _Demo:
     def close(self) -> None:
         """End everything."""
         self._stop.settle()
-        self._say(f"\n{self._words('ending')}")
+        with contextlib.suppress(OSError):  # the terminal may be what ended
+            self._say(f"\n{self._words('ending')}")
         if self._faults is not None:
             self._faults.close()
         self._crew.stop()
         self._open.close()
-        self._say(self._words("ended"))
-        if self._options.keep is not None:
-            self._say(self._words("kept", folder=self._home.folder))
+        with contextlib.suppress(OSError):
+            self._say(self._words("ended"))
+            if self._options.keep is not None:
+                self._say(self._words("kept", folder=self._home.folder, command=self._again()))
+
+    def _again(self) -> str:
+        """What starts this demo once more."""
+        keep = {"--keep": str(self._home.folder)}
+        options = typed(_made(self._options, self._own) | keep)
+        return f"{programs.spoken()} demo {options}"
 
     def _tell_ready(self) -> None:
         words, seconds = self._words, time.monotonic() - self._progress.begun_s
@@ -257,12 +298,19 @@ class _Demo:
         rules = {rule.id: rule.name for rule in camera.rules} if camera else {}
         rule = rules.get(found.rule)
         name = getattr(rule, self._words.language, "") or found.rule
+        where = getattr(camera.name, self._words.language, "") if camera else ""
         seconds = f"{time.monotonic() - self._ready_s:.1f}"
-        self._say(self._words("first_alarm", name=name, camera=found.camera, seconds=seconds))
+        said = self._words("first_alarm", name=name, camera=where or found.camera, seconds=seconds)
+        self._say(said)
         return True
 
     def _restarted(self, child: Child, why: str) -> None:
         self._say(self._words("restarted", name=child.name, why=why))
+
+
+def _made(options: DemoOptions, own: Own | None) -> dict[str, str]:
+    """What a folder is made with, and must be started with again."""
+    return ({} if own is None else own.given) | options.servers.given
 
 
 def _pressed(faults: Faults, rest: str) -> dict[str, str]:

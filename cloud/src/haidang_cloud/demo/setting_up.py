@@ -37,8 +37,13 @@ class SettingUp:
         servers: Servers,
         mosquitto: str,
         console: bool,
+        made: Mapping[str, str],
     ) -> None:
-        """Set up `home`; `mosquitto` is the program, `console` says that there is one to start."""
+        """Set up `home`; `mosquitto` is the program, `console` says that there is one to start.
+
+        `made` are the options that the next demo in this folder must have, too.
+        """
+        self._made = made
         self._home, self._ports, self._crew, self._servers = home, ports, crew, servers
         self._progress, self._console = progress, console
         self._haidang, self._mosquitto = programs.haidang(), mosquitto
@@ -74,7 +79,7 @@ class SettingUp:
                     self._boards()
         cord = Cord(self._ports.broker)
         home.lead_node_to(cord.port)
-        home.mark()
+        home.mark(self._made)
         return cord
 
     def start(self) -> None:

@@ -7,6 +7,8 @@ _VI = {
     "folder": "Thư mục: {folder}",
     "step_authority": "Lập cơ quan chứng thực và chứng chỉ",
     "step_broker": "Khởi động broker (mosquitto, TLS 1.3)",
+    "step_servers": "Hỏi các máy chủ đã cho",
+    "step_camera": "Mở camera của bạn",
     "step_model": "Đặt mô hình {model} lên nút",
     "step_enrol": "Ghi danh nút {node}",
     "step_catalogue": "Ban hành danh mục: {cameras} camera",
@@ -33,7 +35,7 @@ _VI = {
     "first_alarm": "Cảnh báo đầu tiên: {name} ({camera}), {seconds} s sau khi sẵn sàng.",
     "ending": "Đang dừng tất cả…",
     "ended": "Đã dừng; không còn tiến trình nào.",
-    "kept": "Dữ liệu còn ở {folder}; chạy lại: haidang demo --keep {folder}",
+    "kept": "Dữ liệu còn ở {folder}; chạy lại: {command}",
     "restarted": "{name} đã dừng ({why}); khởi động lại",
     "no_linux": (
         "bản chạy thử cần Linux (máy này: {system}); hãy dùng máy ảo Linux, hoặc WSL 2 trên Windows"
@@ -43,27 +45,55 @@ _VI = {
         "Ubuntu) hoặc `sudo dnf install mosquitto` (Fedora). Không được phép cài: `make demo` "
         "trong thư mục Haidang tải gói của Debian hoặc Ubuntu về ~/.local cho riêng bạn"
     ),
-    "port_taken": "cổng {port} trên 127.0.0.1 đang được dùng; chọn cổng khác bằng --port",
+    "port_bad": "--port {port}: cho phép từ 0 (cổng nào cũng được) đến {most}",
+    "port_taken": (
+        "cổng {port} trên 127.0.0.1 đang được dùng; hãy chọn cổng khác: --port 8090, hoặc --port 0 "
+        "để lấy một cổng trống (make demo DEMO='--port 0')"
+    ),
+    "port_denied": "--port {port}: bạn không được mở cổng này; hãy chọn từ 1024 trở lên",
     "keep_busy": "--keep {folder}: một bản chạy thử khác đang dùng thư mục này",
     "keep_other": (
         "--keep {folder}: thư mục đã có dữ liệu khác; hãy cho một thư mục trống "
         "hoặc thư mục của lần chạy thử trước"
     ),
     "keep_bad": "--keep {folder}: không tạo được: {why}",
+    "keep_made": (
+        "--keep {folder}: thư mục này được lập {made}; hãy chạy đúng như vậy, hoặc cho một thư mục "
+        "khác"
+    ),
+    "made_with": "với {options}",
+    "made_plain": "với bốn camera vẽ sẵn, không có lựa chọn nào khác",
     "disk_full": (
         "{folder}: đĩa chỉ còn {free} MB, cần {needed} MB; hãy dọn bớt, hoặc chỉ một thư mục "
         "trên đĩa khác bằng --keep"
     ),
     "failed": "{what} không xong: {why}",
+    "slow": "sau {seconds} s vẫn chưa xong",
     "not_up": "{name} không trả lời sau {seconds} s: {why}",
-    "model_unknown": "--model {model}: không có tệp nào tên như vậy và cũng không có sẵn",
+    "model_bad": "--model: {why}",
+    "camera_file": "--camera {why}; hãy cho một tệp video (mp4, mkv, …)",
+    "camera_dark": (
+        "--camera {why}; hãy xem lại địa chỉ, mật khẩu, đường mạng (haidang node check ĐỊA_CHỈ "
+        "thử được), rồi chạy lại"
+    ),
     "step_boards": "Dựng bảng trong Grafana",
     "grafana": "Grafana: {link}",
+    "address_bad": "{option} {address}: không phải địa chỉ; địa chỉ bắt đầu bằng {allowed}",
+    "server_away": (
+        "{option} {address} không dùng được: {why}; hãy xem máy chủ có chạy không, địa chỉ và "
+        "quyền vào có đúng không"
+    ),
+    "server_refuses": "{names} bị từ chối",
     "influxdb_token": "--influxdb cần --influxdb-token-file: tệp chứa token quản trị",
     "grafana_alone": "--grafana cần --influxdb: Grafana không đọc được tệp SQLite",
     "grafana_login": "--grafana cần biến môi trường: {names}",
-    "camera_gone": "--camera {camera}: không có tệp nào như vậy",
+    "file_gone": "{option} {path}: không có tệp nào như vậy",
+    "model_missing": (
+        "--camera cần --model: một tệp .tflite, hoặc một tên đã biết như ssd-mobilenet-v1-coco "
+        "(người, xe; tự tải về)"
+    ),
     "camera_alone": "--model cần --camera: bốn camera vẽ sẵn dùng mô hình của chúng",
+    "manifest_alone": "--manifest cần --model: nó mô tả tệp của mô hình ấy",
     "place_own": "Nơi của tôi",
     "camera_own": "Camera của tôi",
     "zone_own": "Toàn khung hình",
@@ -74,9 +104,11 @@ _EN = {
     "folder": "Folder: {folder}",
     "step_authority": "Making the authority and its certificates",
     "step_broker": "Starting the broker (mosquitto, TLS 1.3)",
+    "step_servers": "Asking the servers that you named",
+    "step_camera": "Opening your camera",
     "step_model": "Putting model {model} on the node",
     "step_enrol": "Enrolling node {node}",
-    "step_catalogue": "Publishing the catalogue: {cameras} cameras",
+    "step_catalogue": "Publishing the catalogue (cameras: {cameras})",
     "step_start": "Starting the centre and the node",
     "step_ready": "Waiting for the console and the cameras to answer",
     "took": "{seconds} s",
@@ -101,7 +133,7 @@ _EN = {
     "first_alarm": "The first alarm: {name} ({camera}), {seconds} s after all was ready.",
     "ending": "Ending everything…",
     "ended": "Ended; no process is left.",
-    "kept": "The data stay in {folder}; again: haidang demo --keep {folder}",
+    "kept": "The data stay in {folder}; again: {command}",
     "restarted": "{name} ended ({why}); it starts again",
     "no_linux": (
         "the demo needs Linux (this is {system}): take a virtual machine, or WSL 2 on Windows"
@@ -112,27 +144,54 @@ _EN = {
         "`make demo` in Haidang's folder unpacks Debian's or Ubuntu's package into ~/.local for "
         "you alone"
     ),
-    "port_taken": "port {port} on 127.0.0.1 is in use; choose another with --port",
+    "port_bad": "--port {port}: allowed are 0 (any) to {most}",
+    "port_taken": (
+        "port {port} on 127.0.0.1 is in use; choose another: --port 8090, or --port 0 for any that "
+        "is free (make demo DEMO='--port 0')"
+    ),
+    "port_denied": "--port {port}: you may not open this one; choose from 1024 on",
     "keep_busy": "--keep {folder}: another demo is at work in it",
     "keep_other": (
         "--keep {folder}: there is something else in it; give an empty folder or that of an "
         "earlier demo"
     ),
     "keep_bad": "--keep {folder}: cannot be made: {why}",
+    "keep_made": (
+        "--keep {folder}: it was set up {made}; start it the same way, or name another folder"
+    ),
+    "made_with": "with {options}",
+    "made_plain": "with the four drawn cameras and no other option",
     "disk_full": (
         "{folder}: {free} MB are left on its disk, {needed} MB are needed; free some, or name a "
         "folder on another disk with --keep"
     ),
     "failed": "{what} failed: {why}",
+    "slow": "it is not done after {seconds} s",
     "not_up": "{name} does not answer after {seconds} s: {why}",
-    "model_unknown": "--model {model}: there is no such file, and none of that name is shipped",
+    "model_bad": "--model: {why}",
+    "camera_file": "--camera {why}; give a video file (mp4, mkv, …)",
+    "camera_dark": (
+        "--camera {why}; look at its address, password and network (haidang node check ADDRESS "
+        "tries it), then start again"
+    ),
     "step_boards": "Drawing boards in Grafana",
     "grafana": "Grafana: {link}",
+    "address_bad": "{option} {address}: is no address; it begins with {allowed}",
+    "server_away": (
+        "{option} {address} cannot be used: {why}; does the server run, are its address and the "
+        "log-in right?"
+    ),
+    "server_refuses": "{names} are refused",
     "influxdb_token": "--influxdb needs --influxdb-token-file: it holds an administrator's token",
     "grafana_alone": "--grafana needs --influxdb: Grafana cannot read a SQLite file",
     "grafana_login": "--grafana needs these environment variables: {names}",
-    "camera_gone": "--camera {camera}: there is no such file",
+    "file_gone": "{option} {path}: there is no such file",
+    "model_missing": (
+        "--camera needs --model: a .tflite file, or a known name such as ssd-mobilenet-v1-coco "
+        "(people, vehicles; it is fetched)"
+    ),
     "camera_alone": "--model needs --camera: the four drawn cameras use a model of their own",
+    "manifest_alone": "--manifest needs --model: it says what that model's file is",
     "place_own": "My place",
     "camera_own": "My camera",
     "zone_own": "Whole picture",
