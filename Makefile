@@ -9,6 +9,7 @@ RUN := $(VENV)/bin
 SOURCES := protocols/src edge/src cloud/src fleet/src dashboards/src tests
 # whom the system trusts uv trusts, as pip and git do: a proxy of the house is one of them
 CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),--system-certs,)
+UNFETCHED = echo "Python packages could not be installed (why: above). Without a network: connect this machine, behind a proxy set HTTPS_PROXY, then give the same command; it goes on from there."; exit 1
 REQUIRE := $(if $(filter 1,$(HAIDANG_REQUIRE)),--require,)
 
 .PHONY: help setup servers demo test check format bench soak docs pictures compose-check boards-live clean
@@ -27,14 +28,14 @@ help:
 setup: $(VENV)/.synced
 
 $(UV):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Haidang needs Python 3.11 or newer; $$($(PYTHON) --version) is not. Give one: make PYTHON=python3.12 …"; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { echo "python3-venv is missing: apt install python3-venv"; exit 1; }
-	@$(RUN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "Haidang needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1 | grep -o 'Python [0-9.]*' || echo not there). Name another: make PYTHON=python3.12 …"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) >/dev/null || { rm -rf $(VENV); echo "The module venv of $(PYTHON) is missing: sudo apt install python3-venv"; exit 1; }
+	@echo "Python packages into $(VENV) (once; 0.8 GB on the disk) …"
+	@$(RUN)/python -m pip install -qq --retries 1 --disable-pip-version-check uv || { $(UNFETCHED); }
 
 $(VENV)/.synced: $(UV) uv.lock pyproject.toml $(wildcard */pyproject.toml)
-	@echo "Python packages into $(VENV) (once) …"
-	@VIRTUAL_ENV= $(UV) sync --locked --quiet $(CERTS)
+	@VIRTUAL_ENV= $(UV) sync --locked --quiet $(CERTS) || { $(UNFETCHED); }
 	@touch $@
 
 servers: setup
