@@ -20,6 +20,7 @@ from haidang_cloud.lake import Archive, Lake, Roller, Row, SystemArchiveFiles
 from haidang_cloud.lake.archive import Header, frame, read
 from haidang_cloud.lake.dataset import Written
 from haidang_cloud.lake.roll import LEASE_NS
+from haidang_cloud.processes.tidy import tidy_apart
 from haidang_cloud.state import State, leases
 from haidang_protocols.wire.records import (
     Event,
@@ -437,3 +438,22 @@ def test_who_only_archives_loads_neither_duckdb_nor_arrow() -> None:
     loads = f"import sys, haidang_cloud.processes.ingest; print({heavy} & {{*sys.modules}})"
     ran = subprocess.run([sys.executable, "-c", loads], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "set()"
+
+
+def test_a_lake_is_tidied_in_a_process_that_ends_and_says_why_when_it_cannot(
+    lake: Lake, archive: Archive, state_url: str, tmp_path: Path
+) -> None:
+    for n in range(1, 12):
+        archive.append([message([n])])
+        Roller(lake, holder="a").roll()
+    config = tmp_path / "centre.yaml"
+    rest = f"timeseries: {{kind: sqlite, path: series.sqlite}}\nlake: {tmp_path / 'lake'}"
+    config.write_text(f"centre: c\nstate: {state_url}\n{rest}\nblobs: blobs\n")
+    tidy_apart(config, time_zone="Asia/Ho_Chi_Minh")
+    assert [f.rows for f in lake.files()] == [11]
+    assert seqs(lake) == list(range(1, 12))
+
+    config.write_text(f"centre: c\nstate: nowhere\n{rest}\nblobs: blobs\n")
+    with pytest.raises(LakeError, match=r"not tidied: .*'nowhere' is no address"):
+        tidy_apart(config, time_zone="Asia/Ho_Chi_Minh")
+    archive.close()

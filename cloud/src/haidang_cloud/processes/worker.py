@@ -15,6 +15,7 @@ from haidang_cloud.processes import running
 from haidang_cloud.processes.catalogue import InForce
 from haidang_cloud.processes.config import CloudConfig, broker_of, load_config, series_of, state_of
 from haidang_cloud.processes.jobs import Job, Jobs
+from haidang_cloud.processes.tidy import tidy_apart
 from haidang_cloud.state import dirty
 from haidang_cloud.state.database import State
 from haidang_cloud.timeseries import TimeSeries
@@ -53,7 +54,11 @@ def run(config_path: Path, *, worker: str, verbose: bool = False) -> int:
     line = _line(config, worker, state, in_force)
     holder = f"worker-{worker}"
     jobs = Jobs(
-        [*_case_jobs(line), *_keeping_jobs(config, state, series, in_force, holder)],
+        [
+            *_case_jobs(line),
+            *_keeping_jobs(config, state, series, in_force, holder),
+            _tidying(config_path.resolve(), in_force),
+        ],
         state,
         centre=config.centre,
         holder=holder,
@@ -128,7 +133,9 @@ def _keeping_jobs(
         every_s=HOUR_S,
         lease_s=HOUR_S,
     )
-    return [projection, expiry, *_lake_jobs(lake, holder), *_anchor_jobs(config, state)]
+    # the roller leases its rounds by itself
+    rolling = Job(name="roll", run=Roller(lake, holder=holder).roll, every_s=30.0)
+    return [projection, expiry, rolling, *_anchor_jobs(config, state)]
 
 
 def _expiry(blobs: Blobs, *, keep_days: int) -> Callable[[], object]:
@@ -140,19 +147,14 @@ def _expiry(blobs: Blobs, *, keep_days: int) -> Callable[[], object]:
     return run
 
 
-def _lake_jobs(lake: Lake, holder: str) -> list[Job]:
-    roller = Roller(lake, holder=holder)
-
-    def tidy() -> None:
-        lake.compact(now_ns=time.time_ns())
-        lake.clean(now_ns=time.time_ns())
-        roller.clean()
-
-    return [
-        # the roller leases its rounds by itself
-        Job(name="roll", run=roller.roll, every_s=30.0),
-        Job(name="tidy-lake", run=tidy, every_s=600.0, lease_s=HOUR_S),
-    ]
+def _tidying(config_path: Path, in_force: InForce[Ruling]) -> Job:
+    time_zone = in_force.current().catalogue.centre.time_zone
+    return Job(
+        name="tidy-lake",
+        run=lambda: tidy_apart(config_path, time_zone=time_zone),
+        every_s=600.0,
+        lease_s=HOUR_S,
+    )
 
 
 def _anchor_jobs(config: CloudConfig, state: State) -> list[Job]:
