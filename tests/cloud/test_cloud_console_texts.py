@@ -102,6 +102,7 @@ def test_every_sentence_says_something(language: str) -> None:
 def gaps(sentence: str) -> set[str]:
     return set(re.findall(r"\{(\w+)\}", sentence))
 
+    *(f"day.{day}" for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")),
 
 def test_both_languages_have_the_same_gaps() -> None:
     vi, en = texts("vi"), texts("en")

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from fakes.wall import CENTRE, PASSWORD
+from fakes.wall import CENTRE, PASSWORD, SECOND_NS, SPOOL, street
 from haidang_cloud.cases import Answer, CaseShelf
 from haidang_cloud.people import audit
 from haidang_cloud.state.tables import blob_access
@@ -162,7 +162,7 @@ def test_the_figures_are_those_of_the_nodes(browser: Browser, centre: Centre) ->
     browser.wait("tr[data-node=pm-1][data-state=never]")
     browser.wait_text("tr[data-node=br-2]", "5 phút")
     browser.open(f"{centre.origin}/cameras")
-    browser.wait_text("[data-camera=cho-ba-ria-2]", "không có hình mới trong 41 giây")
+    browser.wait_text("[data-camera=cho-ba-ria-2]", "không có dữ liệu trong 41 giây")
 
 
 def test_an_alarm_is_answered_by_keys(browser: Browser, centre: Centre) -> None:
@@ -214,13 +214,64 @@ def test_who_comes_second_is_told_who_was_first(browser: Browser, centre: Centre
 
 
 def test_a_camera_is_shown_with_its_zones(browser: Browser, centre: Centre) -> None:
-    case = centre.coast.alarm("cho-vung-tau-2", "dem")
+    for n in (1, 2):
+        crop = (n / 10, 0.2, n / 10 + 0.3, 0.6)
+        centre.blobs.put(
+            f"vt-1.{SPOOL}.90{n}",
+            street(seed=n),
+            camera="cho-vung-tau-2",
+            now_ns=time.time_ns(),
+            keep_ns=3600 * SECOND_NS,
+            crop=crop,
+        )
+    case = centre.coast.alarm("cho-vung-tau-2", "dem", picture=False)
     enter(browser, centre, "an", to="/cameras")
     browser.wait("[data-camera=cho-vung-tau-2] img")
     browser.click("[data-camera=cho-vung-tau-2]")
     browser.wait(".view .sight img")
     browser.wait(".view .zone.hot")
     assert len(browser.all(".view .zone")) == 2
+WAITED = """
+const [id, long] = arguments;
+import("haidang-live").then(({ cases }) => {
+  const row = cases.get(id);
+  cases.set(id, { ...row, raised: row.raised - long });
+});
+"""
+
+
+def test_a_long_queue_is_sifted_and_gone_through(browser: Browser, centre: Centre) -> None:
+    old = centre.coast.alarm("cho-vung-tau-1", "dong", age_s=2, picture=False)
+    taken = centre.coast.alarm("cho-vung-tau-2", "dong", age_s=1, picture=False)
+    new = centre.coast.alarm("cho-vung-tau-2", "qua", picture=False)
+    answered(centre, taken, AnswerKind.ACKNOWLEDGED, "binh")
+    enter(browser, centre, "an", to="/alarms")
+    browser.wait(f"[data-case={old}]")
+    browser.run(WAITED, old, 9_000_000)
+    browser.wait_text(f"[data-case={old}] .timer b", "2 g 30 ph")
+    browser.write(".filters input", "cho vung tau")
+    start.wait_until(
+        lambda: listed(browser) == [old, taken, new], what="by urgency, no marks typed"
+    )
+    browser.click("[data-act=untaken]")
+    start.wait_until(lambda: listed(browser) == [old, new], what="what nobody has taken up")
+    browser.click("[data-act=newest]")
+    start.wait_until(lambda: listed(browser) == [new, old], what="the newest first")
+    browser.click(f"[data-case={new}]")
+    browser.click("[data-answer=false]")
+    browser.click("[data-act=next]")
+    browser.wait(f".detail[data-shown={old}]")
+    assert barriers(browser) == []
+    for case in (old, taken):
+        answered(centre, case, AnswerKind.FALSE, "an")
+
+
+def listed(browser: Browser) -> list[str | None]:
+    """The queue's cases as they stand."""
+    rows = sorted(browser.all(".queue .item"), key=lambda row: row.location["y"])
+    return [row.get_attribute("data-case") for row in rows]
+
+
     assert len(browser.all(".view polyline.wire")) == 1
     assert "Vạch dừng" in browser.text(".view")
     answered(centre, case, AnswerKind.FALSE, "an")
@@ -228,6 +279,9 @@ def test_a_camera_is_shown_with_its_zones(browser: Browser, centre: Centre) -> N
 
 # --- what goes wrong ----------------------------------------------------------------------------
 
+    older = browser.find(".view .sight img.older")
+    assert "20% auto auto 10%" in str(older.get_attribute("style")), "it lies where it was taken"
+    browser.wait_text(".view .taken", "Ghép từ các ảnh đã che gần nhất")
 
 def test_the_page_comes_back_by_itself_when_the_console_does(
     browser: Browser, centre: Centre
@@ -439,6 +493,11 @@ def test_an_auditor_reads_who_did_what_and_can_do_nothing(
 
 
 def test_what_a_page_does_not_offer_is_refused_when_asked_for_by_hand(centre: Centre) -> None:
+    with centre.client("chi") as guard:
+        assert guard.get(f"/live/cases/{case}/picture").status_code == 200
+    show(browser, centre, "/audit?log=looks")
+    browser.wait_text("main", f"case/{case}")
+    assert "chi" in browser.text("main table")
     case = centre.coast.alarm("bai-sau-1", "dem")
     acts = {
         "read": ("GET", f"/live/cases/{case}", None),

@@ -190,6 +190,9 @@ def test_corners_are_moved_added_and_removed_by_keys(browser: Browser, centre: C
     browser.press(Keys.DELETE * 3)
     browser.wait_text(".refused", "Vùng cần ít nhất ba đỉnh")
     assert len(browser.all(CORNERS)) == 3
+    browser.driver.refresh()
+    browser.wait_text(".refused", "Tiếp tục phần đang vẽ dở")
+    assert len(browser.all(CORNERS)) == 3, "a page that is opened anew goes on"
     number = publish(centre, "cho-vung-tau-1")
     start.wait_until(
         lambda: browser.driver.execute_async_script(NUMBER) == number, what="another catalogue"

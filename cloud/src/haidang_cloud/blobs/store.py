@@ -139,6 +139,23 @@ class Blobs:
             found = {row.camera: _blob(row) for row in connection.execute(wanted)}
         return list(found.values())
 
+    def recent(self, camera: str, *, limit: int, since_ns: int, now_ns: int) -> list[Blob]:
+        """A camera's pictures that came after `since_ns` and can be opened, the newest first."""
+        wanted = (
+            sa.select(blob)
+            .where(
+                blob.c.centre == self._centre,
+                blob.c.camera == camera,
+                blob.c.created_ns > since_ns,
+                blob.c.deleted_ns.is_(None),
+                blob.c.expires_ns > now_ns,
+            )
+            .order_by(blob.c.created_ns.desc())
+            .limit(limit)
+        )
+        with self._state.read() as connection:
+            return [_blob(row) for row in connection.execute(wanted)]
+
     def open(
         self, record: str, *, actor: str, why: str, now_ns: int, sitting_ns: int = 0
     ) -> bytes | None:

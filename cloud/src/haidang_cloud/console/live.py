@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from haidang_cloud.blobs import Blob
 from haidang_cloud.cases import Answer, CaseConflictError, CaseView, Step
 from haidang_cloud.cases.life import allowed
 from haidang_cloud.console.hub import Caster, rows
@@ -19,6 +20,10 @@ from haidang_protocols.catalogue.model import Right
 from haidang_protocols.wire.messages import AnswerKind
 
 PICTURE_S = 3600
+PICTURES, PICTURES_NS = 12, 24 * 3600 * 10**9
+"""So many of one camera, of so long, are laid together: each shows a part of what it sees."""
+SITTING_NS = 3600 * 10**9
+"""Looks at what a camera saw last that are no further apart are one look that goes on."""
 
 
 class Given(BaseModel):
@@ -92,24 +97,37 @@ def live(parts: Parts, problems: Problems, caster: Callable[[], Caster]) -> APIR
         visitor = visitor_of(request)
         seen = _seen(parts, visitor, number)
         visitor.demand(Right.SNAPSHOT_READ, seen.scope)
-        return _picture(parts, visitor, seen.record, f"case/{number}")
+        return _picture(parts, visitor, seen.record, f"case/{number}", sitting_ns=0)
+
+    @router.get("/cameras/{camera}/pictures")
+    def camera_pictures(request: Request, camera: str) -> list[dict[str, Any]]:
+        """The last pictures of a camera, and where in what it sees each was taken."""
+        _demand_pictures(visitor_of(request), camera)
+        now_ns = parts.now_ns()
+        since_ns = now_ns - PICTURES_NS
+        recent = parts.blobs.recent(camera, limit=PICTURES, since_ns=since_ns, now_ns=now_ns)
+        return [{"record": one.record, "crop": one.crop} for one in recent if one.crop]
 
     @router.get("/cameras/{camera}/pictures/{record}")
     def camera_picture(request: Request, camera: str, record: str) -> Response:
         """A camera's picture; who looked at it is kept."""
         visitor = visitor_of(request)
-        if camera not in visitor.ruling.audience(visitor.person.grants).pictures:
-            raise RefusedError(
-                "forbidden.pictures",
-                f"you may not see pictures of camera {camera[:50]!r}",
-                camera=camera[:50],
-            )
+        _demand_pictures(visitor, camera)
         found = parts.blobs.find(record)
         if found is None or found.camera != camera:
             raise RefusedError("unknown.picture", "there is no such picture")
-        return _picture(parts, visitor, record, f"camera/{camera}")
+        return _picture(parts, visitor, record, f"camera/{camera}", sitting_ns=SITTING_NS)
 
     return router
+
+
+def _demand_pictures(visitor: Visitor, camera: str) -> None:
+    if camera not in visitor.ruling.audience(visitor.person.grants).pictures:
+        raise RefusedError(
+            "forbidden.pictures",
+            f"you may not see pictures of camera {camera[:50]!r}",
+            camera=camera[:50],
+        )
 
 
 def _seen(parts: Parts, visitor: Visitor, number: str) -> CaseView:
@@ -136,20 +154,24 @@ def _whole(parts: Parts, visitor: Visitor, view: CaseView) -> dict[str, Any]:
     names = parts.hub.names
     row = parts.hub.moved(view)
     may = visitor.ruling.rights.allows(visitor.person.grants, Right.CASE_ANSWER, view.scope)
-    picture = view.scope in visitor.sees(Right.SNAPSHOT_READ) and _has_picture(parts, view)
+    may_see = view.scope in visitor.sees(Right.SNAPSHOT_READ)
+    picture = _picture_of(parts, view) if may_see else None
     return {
         "case": {field: getattr(row, field) for field in row.__struct_fields__},
         "steps": [_step(step, names) for step in parts.shelf.steps(view.id)],
         "answers": [kind.value for kind in allowed(view.state)] if may else [],
         "may_note": may,
-        "picture": picture,
-        "may_see": view.scope in visitor.sees(Right.SNAPSHOT_READ),
+        "picture": picture is not None,
+        "crop": picture.crop if picture else None,
+        "may_see": may_see,
     }
 
 
-def _has_picture(parts: Parts, view: CaseView) -> bool:
+def _picture_of(parts: Parts, view: CaseView) -> Blob | None:
+    """A case's picture, as long as it may be opened."""
     found = parts.blobs.find(view.record)
-    return found is not None and found.deleted_ns is None and found.expires_ns > parts.now_ns()
+    kept = found is not None and found.deleted_ns is None and found.expires_ns > parts.now_ns()
+    return found if kept else None
 
 
 def _step(step: Step, names: Mapping[str, str]) -> dict[str, object]:
@@ -164,9 +186,15 @@ def _step(step: Step, names: Mapping[str, str]) -> dict[str, object]:
     }
 
 
-def _picture(parts: Parts, visitor: Visitor, record: str, why: str) -> Response:
-    """A look is logged once, and the browser keeps the picture for an hour."""
-    picture = parts.blobs.open(record, actor=visitor.person.login, why=why, now_ns=parts.now_ns())
+def _picture(parts: Parts, visitor: Visitor, record: str, why: str, *, sitting_ns: int) -> Response:
+    """A look is logged, and the browser keeps the picture for an hour."""
+    picture = parts.blobs.open(
+        record,
+        actor=visitor.person.login,
+        why=why,
+        now_ns=parts.now_ns(),
+        sitting_ns=sitting_ns,
+    )
     if picture is None:
         raise RefusedError("unknown.picture", "there is no picture: none came, or its time is over")
     headers = {"Cache-Control": f"private, max-age={PICTURE_S}, immutable", "Vary": "Cookie"}

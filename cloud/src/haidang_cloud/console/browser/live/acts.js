@@ -79,6 +79,12 @@ export async function logOut() {
 
 // --- what is drawn on a camera -------------------------------------------------------------------------
 
+// The last pictures of a camera, the newest first, each a part of what it sees.
+export async function readPictures(camera) {
+  const answer = await fetch(`/live/cameras/${camera}/pictures`);
+  return answer.ok ? answer.json() : [];
+}
+
 export async function readDrafts(camera) {
   const answer = await fetch(`/live/cameras/${camera}/drafts`);
   return answer.ok ? answer.json() : null;

@@ -2,7 +2,7 @@
 import { live } from "./store.js";
 import { quarters } from "./times.js";
 
-const EDGE = 0.06; // a time so near to an end would leave the chart
+const EDGE = 0.04; // a time so near to an end would leave the chart
 
 export const Axis = {
   computed: {

@@ -1,6 +1,7 @@
 // Zones and lines drawn over a camera's picture, by mouse, touch and keys. What would make an edge
 // cross another, or leave the picture, turns red while it is dragged and springs back when let go.
 import { fault, lineFault } from "./polygon.js";
+import { setting } from "./store.js";
 import { t, word } from "./words.js";
 
 const STEP = 0.005, FAR = 0.025;
@@ -11,7 +12,7 @@ const copy = (points) => points.map((p) => [...p]);
 const rounded = (n) => Math.round(n * 1e4) / 1e4;
 
 export const Editor = {
-  props: { camera: Object, shapes: Object, version: Number, picture: String, lies: Object, busy: Boolean },
+  props: { kept: Object, camera: Object, shapes: Object, version: Number, busy: Boolean },
   emits: ["propose", "cancel"],
   data() {
     const of = (kind, all) => all.map((one) => ({ kind, id: one.id, vi: one.name.vi, en: one.name.en ?? "", points: copy(one.points), watch: "" }));
@@ -22,6 +23,16 @@ export const Editor = {
   },
   created() {
     this.before = JSON.stringify(this.drawing);
+    if (!this.kept) return;
+    Object.assign(this, { all: this.kept.all, dropped: this.kept.dropped, why: this.kept.why, at: 0 });
+    this.$nextTick(() => this.tell("camera.kept"));
+  },
+  watch: {
+    // a page that is opened anew in the middle of the work finds it where it was
+    unfinished(now) {
+      if (this.changed || this.why) keepDrawing(this.camera.id, now);
+      else forgetDrawing(this.camera.id);
+    },
   },
   computed: {
     shape() {
@@ -48,6 +59,9 @@ export const Editor = {
       const given = ({ id, vi, en, watch }) => ({ ...(id ? { id } : {}), name: { vi: vi.trim(), en: en.trim() }, watch: watch ? [watch] : [] });
       const of = (kind, key) => this.all.filter((one) => one.kind === kind).map((one) => ({ ...given(one), [key]: one.points }));
       return { zones: of("zone", "polygon"), lines: of("line", "points"), dropped: this.dropped };
+    },
+    unfinished() {
+      return JSON.stringify({ on: JSON.stringify(this.shapes), all: this.all, dropped: this.dropped, why: this.why });
     },
     changed() {
       return JSON.stringify(this.drawing) !== this.before;
@@ -193,8 +207,7 @@ export const Editor = {
   template: `
   <div class="view editor">
     <div class="panel"><div class="sight" ref="sight" @pointermove="drag" @pointerup="drop" @pointercancel="drop">
-      <img v-if="picture" :src="picture" alt="" draggable="false" :style="lies">
-      <div v-else class="nothing">{{ t("camera.grey") }}</div>
+      <slot></slot>
       <svg viewBox="0 0 1600 900" preserveAspectRatio="none" aria-hidden="true">
         <template v-for="(one, i) in all" :key="i">
           <polygon v-if="one.kind === 'zone'" class="zone" :class="{ chosen: i === at, hot: i === at && wrong }" :points="path(placed(i))" @pointerdown="grab(i, $event)"/>
@@ -234,6 +247,36 @@ export const Editor = {
     </div></section>
   </div>`,
 };
+
+// --- what somebody began to draw, over a page that is opened anew in the same tab ------------------------
+
+const kept = (camera) => `haidang.drawing.${setting.value?.me.login}.${camera}`;
+
+// Only as long as what it was drawn on is what there is.
+export function keptDrawing(camera, shapes) {
+  try {
+    const found = JSON.parse(window.sessionStorage.getItem(kept(camera)));
+    return found?.on === JSON.stringify(shapes) ? found : null;
+  } catch {
+    return null;
+  }
+}
+
+function keepDrawing(camera, drawing) {
+  try {
+    window.sessionStorage.setItem(kept(camera), drawing);
+  } catch {
+    // a browser that keeps nothing still draws
+  }
+}
+
+export function forgetDrawing(camera) {
+  try {
+    window.sessionStorage.removeItem(kept(camera));
+  } catch {
+    // see above
+  }
+}
 
 const nameOfShape = (one, language) => (language === "en" && one.en) || one.vi;
 

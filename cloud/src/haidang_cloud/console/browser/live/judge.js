@@ -1,7 +1,7 @@
 // What rows mean: what is urgent, who is silent; the same for every panel.
 import { computed } from "vue";
 import { cameras, cases, live, nodes } from "./store.js";
-import { cameraOf, nameOf, t, word } from "./words.js";
+import { cameraOf, nameOf, placeBrief, t, word } from "./words.js";
 
 export const SEVERITIES = ["critical", "warning", "info"];
 const OPEN = new Set(["raised", "acknowledged", "on_scene"]);
@@ -9,11 +9,12 @@ const SILENT_MS = 35000; // three heartbeats and a little
 
 export const isOpen = (row) => OPEN.has(row.state);
 
-// The more severe first; of those, what nobody has taken up; of those, what waits longest.
+// The more severe first; of those, what nobody has taken up; of those, what still goes on; of those,
+// what waits longest.
 export function byUrgency(a, b) {
   const severity = SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity);
   const taken = (a.state !== "raised") - (b.state !== "raised");
-  return severity || taken || a.raised - b.raised || (a.id < b.id ? -1 : 1);
+  return severity || taken || !!a.ended - !!b.ended || a.raised - b.raised || (a.id < b.id ? -1 : 1);
 }
 
 // Sorted once for all panels of a page: there may be ten thousand.
@@ -33,6 +34,15 @@ export function caseTitle(row) {
 export function caseWhere(row) {
   const zone = row.zone ? nameOf("zone", row.zone, row.camera) : "";
   return [nameOf("camera", row.camera), zone].filter(Boolean).join(" · ");
+}
+
+export function caseLine(row) {
+  return [caseWhere(row), placeBrief(row.place, row.camera)].filter(Boolean).join(" · ");
+}
+
+// How long somebody has waited for an answer, or did until it was closed.
+export function waited(row) {
+  return isOpen(row) ? Math.max(0, live.now - row.raised) : Math.max(0, row.changed - row.raised);
 }
 
 // Where a picture lies in what its camera sees: often it is a part only.

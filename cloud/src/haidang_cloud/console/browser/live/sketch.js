@@ -30,7 +30,10 @@ export function plan(setting, width, height) {
 
 function mapOf(setting, used, width, height) {
   // what holds no camera that may be seen is not drawn: its places would stand there empty
-  const spots = Object.values(setting.places).filter((p) => used.has(p.id) && p.latitude != null && p.longitude != null);
+  const inhabited = new Set(setting.cameras.map((camera) => located(setting, camera.place)?.id));
+  const drawn = (place) => used.has(place.id) && place.latitude != null && place.longitude != null;
+  // nor the middle of the province, which would only push its places aside
+  const spots = Object.values(setting.places).filter((p) => drawn(p) && (p.kind !== "province" || inhabited.has(p.id)));
   const to = projection(spots, width, height);
   const points = new Map(spots.map((place) => [place.id, to(place)]));
   const blocks = blocksOf(setting, points, width > 700);
@@ -142,6 +145,7 @@ const SIZES = [
   { upto: Infinity, step: 12, size: 4.5 },
 ];
 const REACH = 30;
+const FINGER = 22;
 
 // The cameras of one spot stand in a block about it.
 function blocksOf(setting, points, wide) {
@@ -168,7 +172,7 @@ function blocksOf(setting, points, wide) {
 function standing({ cameras, across, step, size, h }, spot) {
   return cameras.map((camera, i) => {
     const row = Math.floor(i / across), inRow = Math.min(across, cameras.length - row * across);
-    return { camera, size, x: spot.x + ((i % across) - (inRow - 1) / 2) * step, y: spot.y - h / 2 + (row + 0.5) * step };
+    return { camera, size, hit: Math.max(size + 6, cameras.length > 1 ? step / 2 : FINGER), x: spot.x + ((i % across) - (inRow - 1) / 2) * step, y: spot.y - h / 2 + (row + 0.5) * step };
   });
 }
 

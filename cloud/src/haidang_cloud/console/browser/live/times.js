@@ -2,6 +2,7 @@
 import { live, setting } from "./store.js";
 import { t } from "./words.js";
 
+const DAY_MS = 86400000;
 const formats = new Map();
 
 function format(key, options) {
@@ -22,6 +23,11 @@ export function clockTime(ms, seconds = true) {
 export function dayTime(ms) {
   const day = format("day", { day: "2-digit", month: "2-digit", year: "numeric" }).format(ms);
   return `${day} ${clockTime(ms)}`;
+}
+
+// The hour; with its day where that is another one.
+export function when(ms) {
+  return today(ms) === today(live.now) && live.now - ms < DAY_MS ? clockTime(ms) : dayTime(ms);
 }
 
 export function today(ms) {
@@ -53,14 +59,23 @@ export function ago(ms) {
   return t("age.ago", { age: age(ageOf(ms)) });
 }
 
+// When a rule is on, as the catalogue has it: mon-sun 22:00-05:00.
+export function hours(schedule) {
+  const [days, span] = schedule.split(" ");
+  const named = days === "mon-sun" ? t("day.all") : days.replace(/[a-z]+/g, (day) => t(`day.${day}`)).replace("-", "–");
+  return `${named} ${span.replace("-", "–")}`;
+}
+
 export function number(value) {
   return new Intl.NumberFormat(setting.value?.language === "en" ? "en-GB" : "vi-VN").format(value);
 }
 
-// Minutes and seconds of a timer: 04:31, 1:02:09.
+// A timer: seconds count for the first hour, then nobody reads them.
 export function timer(ms) {
-  const s = Math.floor(ms / 1000);
-  const parts = [Math.floor(s / 60) % 60, s % 60].map((n) => String(n).padStart(2, "0"));
-  const hours = Math.floor(s / 3600);
-  return hours ? `${hours}:${parts.join(":")}` : parts.join(":");
+  const s = Math.floor(ms / 1000), m = Math.floor(s / 60), h = Math.floor(m / 60);
+  if (h >= 24) return t("timer.d", { d: Math.floor(h / 24), h: h % 24 });
+  if (h) return t("timer.h", { h, m: two(m % 60) });
+  return `${two(m)}:${two(s % 60)}`;
 }
+
+const two = (n) => String(n).padStart(2, "0");

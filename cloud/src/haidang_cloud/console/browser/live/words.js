@@ -30,11 +30,23 @@ export function nameOf(kind, id, camera = "") {
 
 // A place and what holds it, innermost first, as one line.
 export function placeLine(id) {
-  const names = [];
-  let at = setting.value?.places[id];
-  while (at && names.length < 3) {
-    names.push(at.name);
-    at = setting.value.places[at.parent];
-  }
-  return [...new Set(names)].join(", ");
+  return [...new Set(lineage(id).map((place) => place.name))].join(", ");
+}
+
+// The same without what everybody knows: the province that all of it is in, the camera's own name.
+export function placeBrief(id, camera) {
+  const all = lineage(id), known = nameOf("camera", camera);
+  const names = all.filter((place, i) => place.kind !== "province" || (!i && all.length === 1)).map((place) => place.name);
+  return [...new Set(names)].filter((name) => name !== known).join(", ");
+}
+
+function lineage(id) {
+  const found = [];
+  for (let at = setting.value?.places[id]; at && found.length < 3; at = setting.value.places[at.parent]) found.push(at);
+  return found;
+}
+
+// As somebody types who looks for it: without marks, without capitals.
+export function plain(text) {
+  return text.normalize("NFD").replace(/\p{M}/gu, "").replace(/[đĐ]/g, "d").toLowerCase();
 }

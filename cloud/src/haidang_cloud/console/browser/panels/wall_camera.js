@@ -1,17 +1,31 @@
 // One camera: its picture with zones and lines over it, how it is, its rules, what it saw.
-import { age, ageOf, arrow, cameraOf, cameras, cameraState, caseTitle, clockTime, dayTime, decideDraft, Editor, events, live, Mark, nameOf, nodes, number, openCases, placed, placeLine, proposeDrawing, readDrafts, setting, start, t, timer, word } from "haidang-live";
+import { age, ageOf, arrow, cameraOf, cameras, cameraState, caseTitle, clockTime, dayTime, decideDraft, Editor, events, forgetDrawing, hours, keptDrawing, live, Mark, nameOf, nodes, number, openCases, Pieces, placeLine, proposeDrawing, readDrafts, readPictures, setting, start, t, timer, waited, word } from "haidang-live";
+
+const PIECES = 12;
 
 export default {
-  components: { Editor, Mark },
+  components: { Editor, Mark, Pieces },
   props: { camera: String },
   created: start,
-  data: () => ({ failed: "", told: null, drawing: false, busy: false, looked: null, decision: null }),
-  mounted() {
-    this.look();
+  data: () => ({ failed: "", older: [], told: null, drawing: false, kept: null, busy: false, looked: null, decision: null }),
+  async mounted() {
+    await this.look();
+    if (this.told?.may_draw) this.kept = keptDrawing(this.camera, this.told.shapes);
+    this.drawing ||= this.kept !== null;
   },
   watch: {
+    ready: {
+      immediate: true,
+      async handler(now) {
+        if (now && this.it?.picture) this.older = await readPictures(this.camera).catch(() => []);
+      },
+    },
     held(now) {
       live.held = now;
+    },
+    // what was the newest lies below the next
+    row(now, before) {
+      if (before?.crop && before.picture !== now?.picture) this.older = [{ record: before.picture, crop: before.crop }, ...this.older.filter((one) => one.record !== before.picture)].slice(0, PIECES);
     },
   },
   computed: {
@@ -34,7 +48,7 @@ export default {
     },
     picture() {
       const record = this.row?.picture;
-      return this.it.picture && record && record !== this.failed ? `/live/cameras/${this.camera}/pictures/${record}` : "";
+      return this.it.picture && record && record !== this.failed ? record : "";
     },
     open() {
       return openCases().filter((row) => row.camera === this.camera);
@@ -60,7 +74,7 @@ export default {
     },
   },
   methods: {
-    t, word, placed, age, dayTime, number, timer, ageOf, clockTime, caseTitle, nameOf, placeLine,
+    t, word, age, ageOf, dayTime, number, timer, waited, clockTime, caseTitle, nameOf, placeLine,
     async look() {
       this.told = await readDrafts(this.camera).catch(() => null);
     },
@@ -71,9 +85,14 @@ export default {
     },
     async propose(drawn) {
       this.busy = true;
-      if (await proposeDrawing(this.camera, drawn)) this.drawing = false;
+      if (await proposeDrawing(this.camera, drawn)) this.leave();
       this.busy = false;
       await this.look();
+    },
+    leave() {
+      forgetDrawing(this.camera);
+      this.kept = null;
+      this.drawing = false;
     },
     // publishing, dropping and undoing each have a reason
     ask(draft, verb) {
@@ -89,7 +108,7 @@ export default {
       await this.look();
     },
     changes: (draft) => draft.changes.map((one) => t(`camera.change.${one.kind}.${one.what}`, { name: one.name })).join("; "),
-    arrow,
+    arrow, hours,
     outcome: (draft) => t(`camera.draft.${draft.outcome}`, { n: draft.number }),
     path: (points) => points.map(([x, y]) => `${x * 1600},${y * 900}`).join(" "),
     middle(points) {
@@ -106,10 +125,12 @@ export default {
       <div class="grow"><h2 style="font-size:20px">{{ it.name }}</h2><div class="quiet">{{ placeLine(it.place) }}</div></div>
       <button v-if="told && told.may_draw && !drawing" class="button" data-act="draw" @click="drawing = true"><i class="q-icon material-icons notranslate" aria-hidden="true">edit</i>{{ t("camera.draw") }}</button>
       <span class="tag" :class="'tone-' + state.tone" style="font-size:14px;line-height:28px"><Mark :kind="state.tone"/>{{ stateName }}</span></div>
-    <Editor v-if="drawing" :camera="it" :shapes="told.shapes" :version="told.version" :picture="picture" :lies="placed(row?.crop)" :busy="busy" @propose="propose" @cancel="drawing = false"/>
+    <Editor v-if="drawing" :kept="kept" :camera="it" :shapes="told.shapes" :version="told.version" :busy="busy" @propose="propose" @cancel="leave">
+      <Pieces v-if="picture" :camera="camera" :newest="picture" :crop="row.crop" :older="older" :name="it.name" @gone="failed = picture"/>
+      <div v-else class="nothing">{{ it.picture ? t("camera.grey") : t("cameras.hidden") }}</div></Editor>
     <div v-else class="view">
       <div class="panel"><div class="sight">
-        <img v-if="picture" :src="picture" :alt="it.name" :style="placed(row.crop)" @error="failed = row.picture">
+        <Pieces v-if="picture" :camera="camera" :newest="picture" :crop="row.crop" :older="older" :name="it.name" @gone="failed = picture"/>
         <div v-else class="nothing">{{ it.picture ? t("camera.grey") : t("cameras.hidden") }}</div>
         <svg viewBox="0 0 1600 900" preserveAspectRatio="none" aria-hidden="true">
           <polygon v-for="zone in zones" :key="zone.id" class="zone" :class="{ hot: hot.has(zone.id) }" :points="path(zone.polygon)"/>
@@ -117,14 +138,13 @@ export default {
         </svg>
         <span v-for="zone in zones" :key="zone.id" class="plate" :style="middle(zone.polygon)">{{ zone.name }}</span>
         <span v-for="line in lines" :key="line.id" class="plate tone-notice" :style="middle(line.points)">{{ line.name }}</span>
-      </div></div>
+      </div><p v-if="picture" class="quiet taken">{{ t(older.length > 1 ? "camera.pieces" : "camera.taken", { age: age(ageOf(row.picture_t)) }) }}</p></div>
       <div class="side">
         <section class="panel"><div class="title"><h2>{{ t("camera.state") }}</h2></div><div class="body">
           <dl class="facts">
-            <dt>{{ t("camera.state") }}</dt><dd>{{ stateName }}</dd>
             <template v-if="state.why"><dt>{{ t("camera.why") }}</dt><dd>{{ state.why }}</dd></template>
             <template v-if="row && row.at"><dt>{{ t("camera.fps") }}</dt><dd>{{ number(row.fps ?? 0) }}</dd>
-              <dt>{{ t("camera.age") }}</dt><dd>{{ (row.age_s ?? -1) < 0 ? "—" : number(row.age_s) + " s" }}</dd>
+              <dt>{{ t("camera.age") }}</dt><dd>{{ (row.age_s ?? -1) < 0 ? "—" : t("age.s", { n: number(row.age_s) }) }}</dd>
               <dt>{{ t("camera.restarts") }}</dt><dd>{{ number(row.restarts ?? 0) }}</dd></template>
             <dt>{{ t("camera.node") }}</dt><dd class="mono">{{ it.node }}</dd>
             <template v-if="runs"><dt>{{ t("camera.catalogue") }}</dt><dd :data-runs="runs.number"><span class="state" :class="runs.good ? '' : 'tone-notice'"><Mark :kind="runs.good ? 'good' : 'notice'"/>{{ t(runs.good ? "camera.runs" : "camera.runs_old", { n: runs.number, new: told.version }) }}</span></dd></template>
@@ -134,7 +154,7 @@ export default {
           <div v-if="!it.rules.length" class="quiet">{{ t("camera.no_rules") }}</div>
           <div v-for="rule in it.rules" :key="rule.id" class="row"><Mark :kind="rule.severity"/>
             <div class="two"><div>{{ rule.name }}<span v-if="rule.alarm" class="tag tone-bad" style="margin-left:8px">{{ t("camera.alarm") }}</span></div>
-              <div class="under">{{ word("rule", rule.kind) }} · {{ nameOf("zone", rule.over, it.id) }} · {{ rule.classes.map((c) => word("class", c)).join(", ") }} · {{ rule.schedule.join(", ") || t("camera.always") }}</div></div></div>
+              <div class="under">{{ word("rule", rule.kind) }} · {{ nameOf("zone", rule.over, it.id) }} · {{ rule.classes.map((c) => word("class", c)).join(", ") }} · {{ rule.schedule.map(hours).join(", ") || t("camera.always") }}</div></div></div>
         </div></section>
         <section class="panel" v-if="told && told.drafts.length"><div class="title"><h2>{{ t("camera.drafts") }}</h2></div><div class="body">
           <div v-for="draft in told.drafts.slice(0, 6)" :key="draft.id" class="draft" :data-draft="draft.id" :data-outcome="draft.outcome">
@@ -148,9 +168,9 @@ export default {
               <button v-if="told.may_publish || draft.mine" class="button" :disabled="busy" data-act="drop" @click="ask(draft, 'drop')">{{ t("camera.drop") }}</button></div>
             <div v-else-if="told.may_publish && draft.number === told.version" class="acts"><button class="button" :disabled="busy" data-act="undo" @click="ask(draft, 'undo')">{{ t("camera.undo") }}</button></div>
           </div></div></section>
-        <section class="panel" v-if="open.length"><div class="title"><h2>{{ t("camera.alarms") }}</h2></div><div class="body">
+        <section class="panel" v-if="open.length"><div class="title"><h2>{{ t("camera.alarms") }}</h2><a class="quiet" :href="'/alarms?find=' + encodeURIComponent(it.name)">{{ t("shortlist.more", { n: number(open.length) }) }}</a></div><div class="body">
           <a v-for="one in open.slice(0, 8)" :key="one.id" class="row" :href="'/alarms/' + one.id"><Mark :kind="one.severity"/>
-            <div class="two"><div>{{ caseTitle(one) }}</div><div class="under">{{ t("case." + one.state) }}</div></div><div class="age"><b>{{ timer(ageOf(one.raised)) }}</b></div></a>
+            <div class="two"><div>{{ caseTitle(one) }}</div><div class="under">{{ t("case." + one.state) }}</div></div><div class="age"><b>{{ timer(waited(one)) }}</b></div></a>
         </div></section>
         <section class="panel"><div class="title"><h2>{{ t("camera.recent") }}</h2></div><div class="body">
           <div v-if="!recent.length" class="quiet">{{ t("feed.none") }}</div>

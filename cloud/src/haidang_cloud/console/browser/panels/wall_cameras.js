@@ -1,5 +1,5 @@
 // A grid of cameras: the last redacted picture, state and why, counts.
-import { age, ageOf, cameras, cameraState, events, live, Mark, minutes, number, openCases, placeLine, setting, SEVERITIES, Shot, start, t, word } from "haidang-live";
+import { age, ageOf, cameras, cameraState, events, live, Mark, minutes, number, openCases, placeBrief, placeLine, plain, setting, SEVERITIES, Shot, start, t, word } from "haidang-live";
 
 export default {
   components: { Mark, Shot },
@@ -29,10 +29,10 @@ export default {
       return cards.sort((a, b) => rank(a) - rank(b) || a.state.good - b.state.good || (a.camera.name < b.camera.name ? -1 : 1));
     },
     shown() {
-      const wanted = this.text.trim().toLocaleLowerCase();
+      const wanted = plain(this.text.trim());
       return this.all.filter((card) =>
         (!this.show || (this.show === "good") === card.state.good) &&
-        (!wanted || `${card.camera.name} ${card.where}`.toLocaleLowerCase().includes(wanted)));
+        (!wanted || plain(`${card.camera.name} ${placeLine(card.camera.place)}`).includes(wanted)));
     },
     tone: () => ({ critical: "tone-bad", warning: "tone-notice", info: "tone-info" }),
     good() {
@@ -48,7 +48,7 @@ export default {
       const picture = camera.picture && row?.picture && !this.failed[row.picture]
         ? `/live/cameras/${camera.id}/pictures/${row.picture}` : "";
       return { camera, row, state, why, picture, name: words[state.state] ?? word("camera", state.state),
-               where: placeLine(camera.place), open: this.open[camera.id], hour: this.hour[camera.id] ?? 0 };
+               where: placeBrief(camera.place, camera.id), open: this.open[camera.id], hour: this.hour[camera.id] ?? 0 };
     },
     missing(card) {
       return !card.camera.picture ? t("cameras.hidden") : t("cameras.no_picture");

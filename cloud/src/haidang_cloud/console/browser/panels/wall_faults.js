@@ -132,9 +132,9 @@ export default {
         <p>{{ t("fault." + fault.name + ".does") }}</p>
         <p class="then"><b>{{ t("faults.then") }}</b> {{ t("fault." + fault.name + ".then") }}</p>
         <div class="foot">
+          <p class="quiet past"><template v-if="past(fault)">{{ outcome(past(fault)) }} · {{ clockTime(past(fault).at) }}</template><template v-else-if="locked && fault.left_s === 0">{{ t("faults.locked") }}</template></p>
           <div v-if="fault.left_s > 0" class="going" role="timer"><span>{{ t("faults.left", { n: seconds(fault) }) }}</span><i :style="{ width: share(fault) }"></i></div>
           <button v-else class="button" :name="fault.name" :disabled="away || locked || !!busy" @click="press(fault)">{{ busy === fault.name ? t("queue.wait") : t("fault." + fault.name + ".act") }}<small v-if="lasting(fault)">{{ t("age.s", { n: lasting(fault) }) }}</small></button>
-          <p class="quiet past"><template v-if="past(fault)">{{ outcome(past(fault)) }} · {{ clockTime(past(fault).at) }}</template><template v-else-if="locked && fault.left_s === 0">{{ t("faults.locked") }}</template></p>
         </div>
       </section>
       <section class="panel choice told"><div class="head"><i class="q-icon material-icons notranslate" aria-hidden="true">rule</i><h3>{{ t("faults.refused") }}</h3></div>

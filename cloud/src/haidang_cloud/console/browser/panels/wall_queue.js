@@ -1,17 +1,18 @@
 // All open alarms, one of them in full; answered by a tap or a key.
-import { ageOf, answer, byUrgency, cameraOf, cameras, cases, caseTitle, caseWhere, clockTime, dayTime, Keys, live, Mark, nameOf, note, number, openCases, placeLine, readCase, setting, SEVERITIES, start, t, timer, typed, word } from "haidang-live";
+import { answer, byUrgency, cameraOf, cameras, cases, caseLine, caseTitle, dayTime, Inset, Keys, live, Mark, nameOf, note, number, openCases, placeLine, plain, readCase, setting, SEVERITIES, start, t, timer, typed, waited, when, word } from "haidang-live";
 
 const ITEM = 72;
 const SPARE = 6;
 const KEYS = { a: "acknowledged", s: "on_scene", f: "false", d: "done" };
+const byNews = (a, b) => b.raised - a.raised || (a.id < b.id ? -1 : 1);
 const OPEN = ["raised", "acknowledged", "on_scene"];
 
 export default {
-  components: { Keys, Mark },
+  components: { Inset, Keys, Mark },
   props: { first: String },
   created: start,
   data() {
-    return { chosen: this.first || "", whole: null, gone: false, text: "", note: "", busy: "", severity: "", top: 0, seen: 900, picture: "" };
+    return { chosen: this.first || "", whole: null, gone: false, text: new URLSearchParams(window.location.search).get("find") ?? "", note: "", notes: {}, busy: "", severity: "", fresh: false, newest: false, top: 0, seen: 900, picture: "" };
   },
   mounted() {
     window.addEventListener("keydown", this.key);
@@ -31,13 +32,21 @@ export default {
     counts() {
       return Object.fromEntries(SEVERITIES.map((s) => [s, this.open.filter((row) => row.severity === s).length]));
     },
+    untaken() {
+      return this.open.filter((row) => row.state === "raised").length;
+    },
+    next() {
+      return this.queue.find((row) => row.id !== this.chosen && row.state === "raised") ?? this.queue.find((row) => row.id !== this.chosen);
+    },
     // the one that is looked at stays where it was when somebody closes it
     queue() {
       const held = cases.get(this.chosen);
-      const all = held && !OPEN.includes(held.state) ? [...this.open, held].sort(byUrgency) : this.open;
-      const wanted = this.text.trim().toLocaleLowerCase();
+      const closed = held && !OPEN.includes(held.state) ? [held] : [];
+      const all = this.newest || closed.length ? [...this.open, ...closed].sort(this.newest ? byNews : byUrgency) : this.open;
+      const wanted = plain(this.text.trim());
       return all.filter((row) =>
-        (!this.severity || row.severity === this.severity) && (!wanted || this.words(row).includes(wanted)));
+        (!this.severity || row.severity === this.severity) && (!this.fresh || row.state === "raised" || row.id === this.chosen) &&
+        (!wanted || this.words(row).includes(wanted)));
     },
     slice() {
       const from = Math.max(0, Math.floor(this.top / ITEM) - SPARE);
@@ -59,6 +68,13 @@ export default {
     severities: () => SEVERITIES,
   },
   watch: {
+    // a link leads into the middle of a long list
+    ready: {
+      immediate: true,
+      handler(now) {
+        if (now && this.chosen) this.$nextTick(this.reveal);
+      },
+    },
     // whatever another one did: what is shown in full follows
     row(now, before) {
       if (now && before && (now.changed !== before.changed || now.state !== before.state)) this.load();
@@ -69,15 +85,16 @@ export default {
     },
   },
   methods: {
-    t, word, number, timer, ageOf, caseTitle, caseWhere, clockTime, dayTime, nameOf, placeLine, cameraOf,
+    t, word, number, timer, waited, caseLine, caseTitle, when, dayTime, nameOf, placeLine, cameraOf,
     words(row) {
-      return [caseTitle(row), caseWhere(row), placeLine(row.place), row.by].join(" ").toLocaleLowerCase();
+      return plain([caseTitle(row), nameOf("camera", row.camera), nameOf("zone", row.zone, row.camera), placeLine(row.place), row.by].join(" "));
     },
     choose(id) {
       if (id === this.chosen) return;
+      this.notes[this.chosen] = this.note;
       this.chosen = id;
       this.whole = null;
-      this.note = "";
+      this.note = this.notes[id] ?? "";
       window.history.replaceState(null, "", id ? `/alarms/${id}` : "/alarms");
       if (id) this.load();
     },
@@ -131,7 +148,11 @@ export default {
       const next = this.queue[at < 0 ? 0 : Math.min(this.queue.length - 1, Math.max(0, at + by))];
       if (!next) return;
       this.choose(next.id);
-      const y = this.queue.indexOf(next) * ITEM, list = this.$refs.list;
+      this.reveal();
+    },
+    reveal() {
+      const y = this.queue.findIndex((row) => row.id === this.chosen) * ITEM, list = this.$refs.list;
+      if (y < 0) return;
       if (y < list.scrollTop) list.scrollTop = y;
       else if (y + ITEM > list.scrollTop + list.clientHeight) list.scrollTop = y + ITEM - list.clientHeight;
     },
@@ -148,19 +169,21 @@ export default {
           <button :aria-pressed="!severity" @click="severity = ''">{{ t("queue.all") }}</button>
           <button v-for="one in severities" :key="one" :aria-pressed="severity === one" @click="severity = severity === one ? '' : one">
             <Mark :kind="one"/>{{ word("severity", one) }} {{ number(counts[one]) }}</button>
+          <button :aria-pressed="fresh" data-act="untaken" @click="fresh = !fresh">{{ t("queue.untaken") }} {{ number(untaken) }}</button>
+          <button :aria-pressed="newest" data-act="newest" @click="newest = !newest">{{ t("queue.newest") }}</button>
         </div>
       </div>
-      <div ref="list" class="list" :role="queue.length ? 'listbox' : null" tabindex="0" :aria-label="queue.length ? t('queue.title') : null" @scroll="top = $event.target.scrollTop">
+      <div ref="list" class="list" :role="queue.length ? 'listbox' : null" tabindex="0" :aria-label="queue.length ? t('queue.title') : null" :aria-activedescendant="slice.some(({ row }) => row.id === chosen) ? 'case-' + chosen : null" @scroll="top = $event.target.scrollTop">
         <div v-if="!ready" class="skeleton" style="height:72px;margin:8px"></div>
         <div v-else-if="!queue.length" class="nothing">
-          <template v-if="open.length">{{ t("queue.no_match") }}<button class="button" @click="text = severity = ''">{{ t("queue.every") }}</button></template>
+          <template v-if="open.length">{{ t("queue.no_match") }}<button class="button" @click="text = severity = ''; fresh = false">{{ t("queue.every") }}</button></template>
           <template v-else><Mark kind="good"/>{{ t("queue.none") }}</template>
         </div>
         <div v-else :style="{ height: queue.length * 72 + 'px' }">
-          <div v-for="{ row, at } in slice" :key="row.id" class="item" role="option" :data-case="row.id" :aria-selected="row.id === chosen" :class="{ finished: row.state === 'closed' || row.state === 'false_alarm' }" :style="{ top: at * 72 + 'px' }" @click="choose(row.id)">
+          <div v-for="{ row, at } in slice" :key="row.id" class="item" role="option" :id="'case-' + row.id" :data-case="row.id" :aria-selected="row.id === chosen" :class="{ finished: row.state === 'closed' || row.state === 'false_alarm' }" :style="{ top: at * 72 + 'px' }" @click="choose(row.id)">
             <Mark :kind="row.severity"/>
-            <div class="two"><div>{{ caseTitle(row) }}</div><div class="under">{{ caseWhere(row) }} · {{ nameOf("place", row.place) }}</div></div>
-            <div class="timer"><b>{{ timer(ageOf(row.raised)) }}</b>
+            <div class="two"><div>{{ caseTitle(row) }}<span v-if="row.ended" class="faint"> · {{ t("case.gone") }}</span></div><div class="under">{{ caseLine(row) }}</div></div>
+            <div class="timer"><b>{{ timer(waited(row)) }}</b>
               <span class="tag" :class="tone(row.state)">{{ t("case." + row.state) }}<template v-if="row.by"> · {{ row.by }}</template></span></div>
           </div>
         </div>
@@ -174,12 +197,13 @@ export default {
         <div class="top">
           <button class="button back" :aria-label="t('queue.back')" @click="choose('')"><i class="q-icon material-icons notranslate" aria-hidden="true">arrow_back</i></button>
           <Mark :kind="row.severity"/>
-          <div class="grow"><h2 class="cut">{{ caseTitle(row) }}</h2><div class="quiet cut">{{ caseWhere(row) }} · {{ placeLine(row.place) }}</div></div>
-          <div class="timer">{{ timer(ageOf(row.raised)) }}<small><span class="tag" :class="tone(row.state)">{{ t("case." + row.state) }}</span><template v-if="row.by"> {{ t("case.by", { name: row.by }) }}</template></small></div>
+          <div class="grow"><h2 class="cut">{{ caseTitle(row) }}</h2><div class="quiet cut">{{ caseLine(row) }}</div></div>
+          <div class="timer">{{ timer(waited(row)) }}<small><span class="tag" :class="tone(row.state)">{{ t("case." + row.state) }}</span><template v-if="row.by"> {{ t("case.by", { name: row.by }) }}</template></small></div>
         </div>
         <div class="middle">
           <div class="sight">
             <img v-if="picture" :src="picture" :key="picture" :alt="caseTitle(row)" @error="picture = ''">
+            <Inset v-if="picture && whole.crop" :camera="row.camera" :zone="row.zone" :crop="whole.crop"/>
             <div v-else class="nothing">{{ !whole ? t("state.loading") : !whole.may_see ? t("queue.picture_hidden") : whole.picture ? t("queue.picture_failed") : row.snapshot ? t("queue.picture_later") : t("queue.picture_none") }}</div>
           </div>
           <div class="side">
@@ -196,15 +220,15 @@ export default {
               <dt>{{ t("queue.rule") }}</dt><dd>{{ nameOf("rule", row.rule, row.camera) }}</dd>
               <template v-if="row.cls"><dt>{{ t("queue.object") }}</dt><dd>{{ word("class", row.cls) }}</dd></template>
               <dt>{{ t("queue.seen") }}</dt><dd>{{ dayTime(row.t) }}</dd>
-              <dt>{{ t("queue.known") }}</dt><dd>{{ clockTime(row.raised) }}</dd>
-              <template v-if="row.ended"><dt>{{ t("queue.ended") }}</dt><dd>{{ clockTime(row.ended) }}</dd></template>
+              <dt>{{ t("queue.known") }}</dt><dd>{{ when(row.raised) }}</dd>
+              <template v-if="row.ended"><dt>{{ t("queue.ended") }}</dt><dd>{{ when(row.ended) }}</dd></template>
               <dt>{{ t("queue.scope") }}</dt><dd>{{ nameOf("scope", row.scope) }}</dd>
               <dt>{{ t("queue.node") }}</dt><dd class="mono">{{ row.node }}</dd>
             </dl>
             <div v-if="whole"><h2 style="margin-bottom:8px">{{ t("queue.history") }}</h2>
               <ol class="history">
                 <li v-for="(step, i) in whole.steps" :key="i" :data-step="step.action"><b>{{ t("step." + step.action) }}</b>
-                  <div class="said">{{ clockTime(step.at) }}<template v-if="step.actor"> · {{ step.actor }}</template></div>
+                  <div class="said">{{ when(step.at) }}<template v-if="step.actor"> · {{ step.actor }}</template></div>
                   <q v-if="step.note">{{ step.note }}</q></li>
               </ol></div>
           </div>
@@ -216,7 +240,7 @@ export default {
             <div class="buttons" v-if="answers.length">
               <button v-for="(kind, i) in answers" :key="kind" :class="i === 0 ? 'primary' : 'button'" :data-answer="kind" :disabled="!!busy || !live.well.database" @click="give(kind)">{{ busy === kind ? t("queue.wait") : t("case.answer." + kind) }} <kbd>{{ keyOf(kind) }}</kbd></button>
             </div>
-            <div v-else class="quiet">{{ t("queue.finished") }}</div>
+            <div v-else class="over"><span class="quiet">{{ t("queue.finished") }}</span><button v-if="next" class="primary" data-act="next" @click="choose(next.id)">{{ t("queue.next") }}</button></div>
           </template>
           <div v-else class="quiet">{{ finished ? t("queue.finished") : t("queue.read_only") }}</div>
         </div>

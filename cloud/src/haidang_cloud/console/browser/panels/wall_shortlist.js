@@ -1,5 +1,5 @@
 // The open alarms that wait, the most urgent first; all of them are a page away.
-import { ageOf, caseTitle, caseWhere, live, Mark, nameOf, number, openCases, setting, start, t, timer } from "haidang-live";
+import { caseTitle, caseWhere, live, Mark, number, openCases, setting, start, t, timer, waited } from "haidang-live";
 
 const SHOWN = 40;
 
@@ -13,7 +13,7 @@ export default {
       return this.open.slice(0, SHOWN);
     },
   },
-  methods: { t, number, timer, ageOf, caseTitle, caseWhere, nameOf },
+  methods: { t, number, timer, waited, caseTitle, caseWhere },
   template: `
   <section class="panel shortlist">
     <div class="title"><h2>{{ t("shortlist.title") }}</h2>
@@ -26,7 +26,7 @@ export default {
           <Mark :kind="row.severity"/>
           <div class="two"><div>{{ caseTitle(row) }}</div><div class="under">{{ caseWhere(row) }}</div></div>
           <span class="tag" :class="row.state === 'raised' ? 'tone-bad' : ''">{{ t("case." + row.state) }}</span>
-          <div class="age"><b>{{ timer(ageOf(row.raised)) }}</b></div>
+          <div class="age"><b>{{ timer(waited(row)) }}</b></div>
         </a>
       </div>
     </div>

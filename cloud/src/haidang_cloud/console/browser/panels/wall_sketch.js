@@ -74,7 +74,7 @@ export default {
         <line v-for="tie in plan.ties" :key="tie.id" class="tie" :x1="tie.x1" :y1="tie.y1" :x2="tie.x2" :y2="tie.y2"/>
         <a v-for="one in cameras" :key="one.camera.id" class="cam" :href="one.href" :aria-label="one.title" :data-camera="one.camera.id">
           <title>{{ one.title }}</title>
-          <circle class="hit" :cx="one.x" :cy="one.y" :r="one.size + 6"/>
+          <circle class="hit" :cx="one.x" :cy="one.y" :r="one.hit"/>
           <circle v-if="one.alarm" class="wave" :cx="one.x" :cy="one.y" :r="one.size" :style="{ stroke: one.colour }"/>
           <template v-if="one.size < ROOMY">
             <path v-if="one.alarm" :d="one.mark" :style="{ fill: one.colour }"/>

@@ -1,6 +1,14 @@
 // Open alarms by severity with their age, cameras alive of all, events per minute, nodes.
 import { age, ageOf, Axis, cameraState, live, Mark, minutes, nodes, nodeState, number, openCases, quarters, setting, SEVERITIES, start, t, word } from "haidang-live";
 
+const STEP_MS = 5000; // a figure that moves every second is not read
+
+// The last 60 seconds, from minutes: as much of the one before as this one has not had yet.
+function lately(before, current) {
+  const gone = (Math.floor(live.now / STEP_MS) * STEP_MS % 60000) / 60000;
+  return Math.round(current + before * (1 - gone));
+}
+
 export default {
   components: { Axis, Mark },
   created: start,
@@ -19,7 +27,15 @@ export default {
     },
     cameras() {
       const all = setting.value.cameras;
-      return { all: all.length, good: all.filter((camera) => cameraState(camera.id).good).length };
+      const states = all.map((camera) => cameraState(camera.id));
+      const good = states.filter((state) => state.good).length, unheard = states.filter((state) => state.state === "unknown").length;
+      return { all: all.length, good, bad: all.length - good, unheard };
+    },
+    seeing() {
+      const { all, bad, unheard } = this.cameras;
+      if (!all) return t("tally.cameras_none");
+      if (!bad) return t("tally.cameras_good");
+      return t(bad === unheard ? "tally.cameras_unheard" : "tally.cameras_bad", { n: number(bad) });
     },
     nodes() {
       const all = setting.value.nodes;
@@ -30,7 +46,7 @@ export default {
       const last = live.minute;
       const counts = Array.from({ length: 60 }, (_, i) => minutes.get(last - 59 + i)?.n ?? 0);
       const most = Math.max(4, ...counts);
-      return { now: counts[58], most, counts: counts.map((n) => (n ? Math.max(1.5, (n / most) * 46) : 0)) };
+      return { now: lately(counts[58], counts[59]), most, counts: counts.map((n) => (n ? Math.max(1.5, (n / most) * 46) : 0)) };
     },
     ticks: () => quarters(live.minute),
   },
@@ -47,8 +63,8 @@ export default {
       </div>
     </div>
     <div class="panel" data-tally="cameras"><h2>{{ t("tally.cameras") }}</h2>
-      <div class="figure" :class="cameras.all && cameras.good < cameras.all ? 'tone-notice' : ''">{{ number(cameras.good) }}<small>{{ t("tally.cameras_of", { n: number(cameras.all) }) }}</small></div>
-      <div class="quiet">{{ !cameras.all ? t("tally.cameras_none") : cameras.good < cameras.all ? t("tally.cameras_bad", { n: number(cameras.all - cameras.good) }) : t("tally.cameras_good") }}</div>
+      <div class="figure" :class="cameras.bad ? 'tone-notice' : ''">{{ number(cameras.good) }}<small>{{ t("tally.cameras_of", { n: number(cameras.all) }) }}</small></div>
+      <div class="quiet">{{ seeing }}</div>
     </div>
     <div v-if="sees" class="panel events" data-tally="events"><h2>{{ t("tally.events") }}</h2>
       <div class="beside">

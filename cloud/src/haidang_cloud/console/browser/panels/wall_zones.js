@@ -72,7 +72,9 @@ export default {
     drawn(parts) {
       const line = parts.map((part) => `M${part.map(([x, y]) => `${x} ${y}`).join("L")}${part.length > 1 ? "" : "h.1"}`);
       const area = parts.map((part) => `M${part[0][0]} 31L${part.map(([x, y]) => `${x} ${y}`).join("L")}L${part[part.length - 1][0]} 31Z`);
-      return { line: line.join(""), area: area.join("") };
+      // a point of its own would be too thin to see
+      const dots = parts.filter((part) => part.length === 1).map(([[x, y]]) => `M${x} ${y}h.1`);
+      return { line: line.join(""), area: area.join(""), dots: dots.join("") };
     },
     columns(found) {
       const most = Math.max(2, ...[...found.values()].flat());
@@ -96,12 +98,12 @@ export default {
     <div class="body" tabindex="0" role="region" :aria-label="t('zones.title')">
       <div v-if="!ready" class="skeleton" style="height:48px"></div>
       <div v-else-if="!strips.length" class="nothing">{{ t("zones.none") }}</div>
-      <div v-else class="strips" :style="{ gridTemplateRows: 'repeat(' + strips.length + ', minmax(34px, 1fr)) 16px' }">
+      <div v-else class="strips" :style="{ gridTemplateRows: 'repeat(' + strips.length + ', minmax(34px, 56px)) 16px' }">
         <template v-for="one in strips" :key="one.key">
           <div class="name"><div class="cut">{{ one.zone }}</div><small class="cut">{{ one.camera }}</small></div>
           <div class="strip" :data-strip="one.key"><svg viewBox="0 0 300 32" preserveAspectRatio="none" aria-hidden="true">
             <line v-for="tick in ticks" :key="tick.text" :x1="tick.at * 300" :x2="tick.at * 300" y1="0" y2="32"/>
-            <template v-if="one.line"><path class="area" :d="one.area"/><path class="line" :d="one.line"/></template>
+            <template v-if="one.line"><path class="area" :d="one.area"/><path class="line" :d="one.line"/><path class="line dots" :d="one.dots"/></template>
             <rect v-for="(h, i) in one.columns ?? []" :key="i" :x="i * 25 + 1" :y="31 - h" width="22" :height="h"/>
           </svg></div>
           <div class="last"><b :class="{ faint: one.last === null }">{{ one.last === null ? "—" : short(one.last) }}</b><small>{{ t("zones.most", { n: short(one.most) }) }}</small></div>

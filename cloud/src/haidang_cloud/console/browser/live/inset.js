@@ -1,0 +1,22 @@
+// Which part of what a camera sees a picture shows, among its zones.
+import { cameraOf, t } from "./words.js";
+
+export const Inset = {
+  props: { camera: String, zone: String, crop: Array },
+  computed: {
+    it() {
+      return cameraOf(this.camera);
+    },
+    frame() {
+      const [x0, y0, x1, y1] = this.crop;
+      return { x: x0 * 160, y: y0 * 90, width: (x1 - x0) * 160, height: (y1 - y0) * 90 };
+    },
+  },
+  methods: {
+    t,
+    path: (points) => points.map(([x, y]) => `${x * 160},${y * 90}`).join(" "),
+  },
+  template: `<svg v-if="it" class="inset" viewBox="0 0 160 90" role="img" :aria-label="t('queue.inset')"><title>{{ t("queue.inset") }}</title>
+    <polygon v-for="one in it.zones" :key="one.id" :class="{ hot: one.id === zone }" :points="path(one.polygon)"/>
+    <polyline v-for="one in it.lines" :key="one.id" :points="path(one.points)"/><rect v-bind="frame"/></svg>`,
+};
