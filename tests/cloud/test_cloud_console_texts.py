@@ -2,12 +2,13 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 import haidang_cloud.console
+import haidang_protocols.wire
 from haidang_cloud.cases.life import OPEN
 from haidang_cloud.console.texts import LANGUAGES, texts
 from haidang_cloud.demo.home import shipped_catalogue
@@ -17,12 +18,13 @@ from haidang_protocols.catalogue import load_texts
 from haidang_protocols.catalogue.model import Right
 from haidang_protocols.catalogue.problems import MISTAKES
 from haidang_protocols.wire.messages import AnswerKind, CaseState
+from haidang_protocols.wire.reasons import REASONS
+from haidang_protocols.wire.records import GapReason
 
 FOLDER = Path(haidang_cloud.console.__file__).parent
 SOURCES = [*FOLDER.rglob("*.py"), *FOLDER.rglob("*.js"), *FOLDER.rglob("*.html")]
 WRITTEN = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
 FIGURES = ("spooled", "stored", "waiting", "lost", "doubled", "refused")
-REASONS = ["malformed", "version", "oversized", "forged", "future", "unknown_camera", "refused"]
 FAULTS = ("link", "broker", "ingest", "database", "camera", "clock", "message")
 SESSIONS = "session.begin session.refused token.make token.revoke"
 PEOPLE = "person.first_admin person.password_link person.entry_link person.password"
@@ -45,20 +47,34 @@ def refusals() -> Iterator[tuple[str, set[str]]]:
     yield from ((code, {"n"}) for code in BESIDE)
 
 
-def _refusals_in(tree: ast.Module) -> Iterator[tuple[str, set[str]]]:
+def _refusals_in(
+    tree: ast.Module, raised: Sequence[str] = RAISED
+) -> Iterator[tuple[str, set[str]]]:
     for call in ast.walk(tree):
-        if isinstance(call, ast.Call) and ast.unparse(call.func) in RAISED:
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in raised:
             first = call.args[0] if call.args else None
             if isinstance(first, ast.Constant) and re.fullmatch(CODE, str(first.value)):
                 yield str(first.value), {str(one.arg) for one in call.keywords}
 
 
+def letters() -> Iterator[str]:
+    """Every reason that a dead letter can have."""
+    yield "refused"  # by the time series
+    for folder in (Path(haidang_protocols.wire.__file__).parent, FOLDER.parent / "ingest"):
+        for path in sorted(folder.glob("*.py")):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            yield from (code for code, _ in _refusals_in(tree, ["MessageRefusedError"]))
+
+
 REFUSALS = list(refusals())
+LETTERS = set(letters())
+TROUBLES = ("database", "series", "lake", "disk")
 TOLD = "via from to why scope role label days for_s answer reason undo"
 """Keys of its details."""
 MADE = {
     *(f"refused.{code}" for code, _ in REFUSALS),
     *(f"mistake.{code}" for code in MISTAKES),
+    *(f"why.{code}" for code in REASONS),
     *(f"right.{right.value}" for right in Right),
     *(f"case.{state.value}" for state in CaseState),
     *(f"case.answer.{kind.value}" for kind in [*AnswerKind]),
@@ -78,7 +94,8 @@ MADE = {
     *(f"act.{action}" for action in ACTIONS),
     *(f"faults.{word}" for word in ("begun", "over", "sent")),
     *(f"faults.figure.{figure}" for figure in FIGURES),
-    *(f"faults.reason.{reason}" for reason in REASONS),
+    *(f"faults.reason.{reason}" for reason in LETTERS),
+    *(f"faults.trouble.{trouble}" for trouble in TROUBLES),
     *(f"fault.{fault}{part}" for fault in FAULTS for part in ("", ".does", ".then", ".act")),
     *(f"nodes.{state}" for state in ("online", "offline", "silent", "never")),
     *(f"frame.{part}" for part in ("database", "broker", "series", "ingest")),
@@ -101,7 +118,7 @@ def test_every_sentence_says_something(language: str) -> None:
 
 
 def gaps(sentence: str) -> set[str]:
-    return set(re.findall(r"\{(\w+)\}", sentence))
+    return set(re.findall(r"\{(\w+)[:!\w.]*\}", sentence))
 
 
 def test_both_languages_have_the_same_gaps() -> None:
@@ -130,9 +147,16 @@ def test_every_refusal_has_words_for_what_it_is_about(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_mistake_in_a_catalogue_has_words_for_what_it_is_about(language: str) -> None:
-    for code, sentence in MISTAKES.items():
-        assert gaps(texts(language)[f"mistake.{code}"]) <= gaps(sentence), code
+def test_what_is_told_by_a_code_has_words_for_what_it_is_about(language: str) -> None:
+    """A catalogue's mistakes, and why a camera or a node is as it says."""
+    words = texts(language)
+    for kind, known in (("mistake", MISTAKES), ("why", REASONS)):
+        for code, sentence in known.items():
+            assert gaps(words[f"{kind}.{code}"]) <= gaps(sentence), code
+
+
+def test_why_records_were_given_up_can_be_said() -> None:
+    assert {reason.value for reason in GapReason} == {one.value for one in words.GAP_REASONS}
 
 
 def test_every_open_state_can_be_named() -> None:

@@ -154,6 +154,7 @@ def test_whoever_is_killed_or_hangs_comes_back_alone(new_node: NewNode, clip: st
     broken = node.cameras()["none"]
     assert broken["state"] == CameraState.DOWN
     assert "no such file" in broken["why"]
+    assert broken["because"] == {"code": "camera.no_file"}
     before = node.pids()
     engine = "engine ssd-mobilenet-v1-coco"
     assert sorted(before) == ["camera none", "camera one", "camera two", engine]

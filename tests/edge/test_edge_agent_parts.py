@@ -28,6 +28,7 @@ from haidang_protocols.catalogue import CatalogueRefusedError
 from haidang_protocols.catalogue.loader import load
 from haidang_protocols.errors import UserError
 from haidang_protocols.wire.messages import CameraState
+from haidang_protocols.wire.reasons import because
 from haidang_protocols.wire.records import (
     Event,
     Observation,
@@ -309,7 +310,7 @@ LIMITS = Limits()
 
 def keeper(**pulse: Any) -> CameraKeeper:
     """A camera's keeper over a child that said its last word two seconds ago."""
-    child: Any = SimpleNamespace(alive=True, lives=1, why="", heard_s=100.0)
+    child: Any = SimpleNamespace(alive=True, lives=1, why=None, heard_s=100.0)
     engine = EngineKeeper(FACTS, child, ready_life=1)
     now_ns = boottime_ns()
     fields: dict[str, Any] = {"state": CameraState.LIVE, "capture_ns": now_ns, "look_ns": now_ns}
@@ -318,11 +319,11 @@ def keeper(**pulse: Any) -> CameraKeeper:
 
 
 def test_a_camera_hangs_when_it_is_quiet_or_does_not_get_on() -> None:
-    assert keeper().fault(102.0, LIMITS) == ""
-    assert "no word for 11 s" in keeper().fault(111.0, LIMITS)
+    assert keeper().fault(102.0, LIMITS) is None
+    assert str(keeper().fault(111.0, LIMITS)) == "no word for 11 s"
     old_ns = boottime_ns() - 61 * 10**9
-    assert "capture" in keeper(capture_ns=old_ns).fault(102.0, LIMITS)
-    assert "nobody looks" in keeper(look_ns=old_ns).fault(102.0, LIMITS)
+    assert "capture" in str(keeper(capture_ns=old_ns).fault(102.0, LIMITS))
+    assert "nobody looks" in str(keeper(look_ns=old_ns).fault(102.0, LIMITS))
 
 
 def test_a_link_is_made_anew_when_either_end_is_new_or_the_camera_stays_blind() -> None:
@@ -330,20 +331,23 @@ def test_a_link_is_made_anew_when_either_end_is_new_or_the_camera_stays_blind() 
     assert camera.needs_link(100.0, LIMITS)
     camera.linked, camera.linked_s = (1, 1), 100.0
     assert not camera.needs_link(200.0, LIMITS)
-    blind = keeper(blind="the model is gone")
+    blind = keeper(blind=because("model.gone"))
     blind.linked, blind.linked_s = (1, 1), 100.0
     assert not blind.needs_link(101.0, LIMITS)
     assert blind.needs_link(104.0, LIMITS)
 
 
 def test_health_tells_why_a_camera_sees_nothing() -> None:
-    blind = keeper(blind="no model yet")
-    blind.engine.refused = "the model is broken"
+    blind = keeper(blind=because("model.none"))
+    assert (blind.health().why, blind.health().because) == ("no model yet", because("model.none"))
+    blind.engine.refused = because("model.refused", why="the model is broken")
     assert blind.health().why == "the model is broken"
     dead = keeper()
-    dead.child.alive, dead.child.why = False, "ended by signal 9"  # type: ignore[misc]
+    ended = because("child.code", code="3")
+    dead.child.alive, dead.child.why = False, ended  # type: ignore[misc]
     health = dead.health()
-    assert (health.state, health.why) == (CameraState.DOWN, "ended by signal 9")
+    assert (health.state, health.why) == (CameraState.DOWN, "its process ended with code 3")
+    assert health.because == ended
     assert keeper(frame_ns=boottime_ns() - 2 * 10**9).health().frame_age_s == pytest.approx(
         2, abs=1.5
     )

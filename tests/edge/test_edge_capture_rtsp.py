@@ -25,6 +25,7 @@ from haidang_edge.capture import (
     reopening,
 )
 from haidang_protocols.wire.messages import CameraState
+from haidang_protocols.wire.reasons import Reason, sentence
 
 QUICK = CaptureSettings(open_timeout_s=3.0, stall_s=0.8, freeze_s=0.5)
 FPS = 25
@@ -69,7 +70,7 @@ def test_a_camera_that_falls_silent_is_stalled(camera: RtspCamera) -> None:
         for number, _ in enumerate(source.frames()):
             if number == 5:
                 camera.silent.set()
-    assert stalled.value.why == "no data for 0.8 s"
+    assert str(stalled.value.why) == "no data for 0.8 s"
     assert stalled.value.state is CameraState.STALLED
 
 
@@ -78,7 +79,7 @@ def test_data_that_make_no_picture_are_a_stall_too(camera: RtspCamera) -> None:
         for number, _ in enumerate(source.frames()):
             if number == 5:
                 camera.garbled.set()
-    assert stalled.value.why == "data come, but no picture can be made of them for 0.8 s"
+    assert str(stalled.value.why) == "data come, but no picture can be made of them for 0.8 s"
 
 
 def test_a_camera_that_hangs_up_has_ended(camera: RtspCamera) -> None:
@@ -154,8 +155,8 @@ class Watch:
             jitter=lambda: 1.0,
         )
 
-    def _on_state(self, state: CameraState, why: str) -> None:
-        self.told.append((state, why))
+    def _on_state(self, state: CameraState, why: Reason | None) -> None:
+        self.told.append((state, sentence(why)))
         self.mends.pop(state, lambda: None)()
 
     def until(self, state: CameraState) -> None:
@@ -214,7 +215,7 @@ def test_a_frozen_camera_is_told_as_frozen_and_as_live_again(camera: RtspCamera)
 
 
 def test_a_file_is_told_as_ended_and_not_opened_again(clip: Path) -> None:
-    told: list[tuple[CameraState, str]] = []
+    told: list[tuple[CameraState, Reason | None]] = []
     frames = reopening(
         lambda: open_source(str(clip), width=64, height=48),
         on_state=lambda state, why: told.append((state, why)),
@@ -222,6 +223,7 @@ def test_a_file_is_told_as_ended_and_not_opened_again(clip: Path) -> None:
     )
     assert sum(1 for _ in frames) == 50
     assert [state.value for state, _ in told] == ["connecting", "live", "ended"]
+    assert [why for _, why in told] == [None, None, Reason(code="camera.end")]
 
 
 def test_a_source_that_no_retry_can_mend_is_let_through() -> None:

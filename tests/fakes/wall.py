@@ -36,6 +36,7 @@ from haidang_protocols.wire.messages import (
     NodeState,
 )
 from haidang_protocols.wire.names import record_id
+from haidang_protocols.wire.reasons import Reason, sentence
 from haidang_protocols.wire.records import (
     Box,
     Event,
@@ -324,7 +325,8 @@ class Nodes:
 
     def __init__(self, catalogue: Catalogue, port: int, *, every_s: float = 2.0) -> None:
         self.catalogue, self._every_s = catalogue, every_s
-        self.broken: dict[str, tuple[CameraState, str]] = {}
+        self.broken: dict[str, tuple[CameraState, Reason | None]] = {}
+        self.reasons: dict[str, Reason] = {}
         self.spools: dict[str, tuple[int, float]] = {}
         self.heat: dict[str, float] = {}
         self.silent: set[str] = set()
@@ -379,19 +381,21 @@ class Nodes:
     def heartbeat(self, node: str) -> Heartbeat:
         cameras = []
         for camera in self.catalogue.cameras_of(node):
-            state, why = self.broken.get(camera.id, (CameraState.LIVE, ""))
+            state, why = self.broken.get(camera.id, (CameraState.LIVE, None))
             fine = state is CameraState.LIVE
             cameras.append(
                 CameraHealth(
                     id=camera.id,
                     state=state,
-                    why=why,
+                    why=sentence(why),
+                    because=why,
                     frame_age_s=0.2 if fine else 41.0,
                     fps=5.0 if fine else 0.0,
                     looked=100,
                 )
             )
         depth, oldest_s = self.spools.get(node, (0, 0.1))
+        reason = self.reasons.get(node)
         return Heartbeat(
             at=time.time_ns(),
             clock=self.clock(),
@@ -402,6 +406,8 @@ class Nodes:
             oldest_unsent_s=oldest_s,
             temperature_c=self.heat.get(node, 51.5),
             throttled=False,
+            last_reason=sentence(reason),
+            because=reason,
         )
 
     def store(self, series: TimeSeries, *, minutes: int = 60, buckets: Sequence[str]) -> None:

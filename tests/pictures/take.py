@@ -21,6 +21,7 @@ from haidang_edge.privacy import crop_around, redact
 from haidang_edge.street import Light, Street, StreetSettings, Truth
 from haidang_protocols.catalogue.model import Camera
 from haidang_protocols.wire.messages import AnswerKind, CameraState
+from haidang_protocols.wire.reasons import because
 from haidang_protocols.wire.records import Box
 from pictures.smaller import smaller
 from servers import find, start
@@ -116,7 +117,8 @@ def live(coast: Coast) -> dict[str, str]:
 
 def speak(centre: Centre) -> None:
     """Nodes tell how they are: one line is slow, one camera sees nothing."""
-    centre.nodes.broken = {"cho-ba-ria-2": (CameraState.STALLED, "không có hình mới trong 41 giây")}
+    silent = because("camera.silent", seconds=41)
+    centre.nodes.broken = {"cho-ba-ria-2": (CameraState.STALLED, silent)}
     centre.nodes.spools = {"br-2": (312, 46.0)}
     centre.nodes.heat = {"vt-1": 63.0}
     centre.nodes.start()

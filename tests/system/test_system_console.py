@@ -15,6 +15,7 @@ from haidang_cloud.cases import Answer, CaseShelf
 from haidang_cloud.people import audit
 from haidang_cloud.state.tables import blob_access
 from haidang_protocols.wire.messages import AnswerKind, CameraState
+from haidang_protocols.wire.reasons import Reason, because
 from servers import start
 from system.browser.access import barriers
 from system.browser.centre import Centre
@@ -32,7 +33,12 @@ def centre(tmp_path_factory: pytest.TempPathFactory, mosquitto_program: Path) ->
     broker.start()
     made = Centre(folder, broker.port)
     made.coast.hour(away={"cho-vung-tau-1": range(20, 35)})
-    made.nodes.broken = {"cho-ba-ria-2": (CameraState.STALLED, "không có hình mới trong 41 giây")}
+    silent = because("camera.silent", seconds=41)
+    made.nodes.broken = {"cho-ba-ria-2": (CameraState.STALLED, silent)}
+    made.nodes.reasons = {
+        "br-1": because("broker.lost", why="Keep alive timeout"),
+        "br-2": Reason(code="fan.stopped"),
+    }
     made.nodes.spools, made.nodes.silent = {"br-2": (1240, 312.0)}, {"pm-1"}
     made.nodes.start()
     made.serve()
@@ -161,6 +167,8 @@ def test_the_figures_are_those_of_the_nodes(browser: Browser, centre: Centre) ->
     browser.open(f"{centre.origin}/nodes")
     browser.wait("tr[data-node=pm-1][data-state=never]")
     browser.wait_text("tr[data-node=br-2]", "5 phút")
+    browser.wait_text("tr[data-node=br-1]", "mất kết nối với broker: Keep alive timeout")
+    browser.wait_text("tr[data-node=br-2]", "fan.stopped")  # of a newer node: its own words
     browser.open(f"{centre.origin}/cameras")
     browser.wait_text("[data-camera=cho-ba-ria-2]", "không có dữ liệu trong 41 giây")
 

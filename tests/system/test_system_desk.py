@@ -108,11 +108,12 @@ def told_in_words(window: Browser, demo: Demo) -> None:
     refused = Refused(reason="malformed", count=1, example="JSON is malformed")
     demo.account = Account(spooled=50, stored=48, lost=2, why=("quota",), refused=(refused,))
     window.wait_text("[data-verdict]", "Mất 2 bản ghi")
-    assert window.text(".says p") == "Lý do nút ghi lại: quota"
+    assert window.text(".says p") == "Lý do nút ghi lại: Bộ đệm của nút đã đầy"
     assert window.text("[data-refused=malformed]").split("\n")[0] == "Không đọc được"
+    window.wait_text("[data-refused=malformed]", "Nguyên văn: JSON is malformed")
     demo.account = Account(spooled=50, stored=50, doubled=3)
     window.wait_text("[data-verdict]", "3 bản ghi bị lưu hai lần")
-    demo.account = Account(spooled=50, stored=50, trouble="ổ đĩa không đọc được")
+    demo.account = Account(spooled=50, stored=50, trouble="disk")
     window.wait_text(".account .banner", "Sổ chưa cập nhật được: ổ đĩa không đọc được")
 
 

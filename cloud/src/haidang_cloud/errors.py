@@ -38,7 +38,7 @@ class RefusedError(UserError):
         reason: the first part of `code`, which says what kind of refusal it is.
     """
 
-    def __init__(self, code: str, message: str, **values: str | float) -> None:
+    def __init__(self, code: str, message: str, /, **values: str | float) -> None:
         """Say it to programs, and to people in English."""
         super().__init__(message)
         self.code, self.values = code, values

@@ -120,6 +120,7 @@ def _words(language: str) -> dict[str, dict[str, str]]:
         "phase": words.PHASES,
         "class": words.CLASSES,
         "camera": words.CAMERA_STATES,
+        "gap": words.GAP_REASONS,
     }
     found = {
         kind: {word.value: named(word.text, language) for word in known}

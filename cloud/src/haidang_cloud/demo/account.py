@@ -34,7 +34,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         lost: those that are nowhere; `why` gives the reasons of gap records.
         doubled: rows in the lake and events in the time series that stand there once too often.
         refused: what was stored as a dead letter, by reason.
-        trouble: why an account is not up to date, empty when it is.
+        trouble: what cannot be read, so that the account is not up to date: `database`, `series`,
+            `lake` or `disk`; empty when it is.
     """
 
     spooled: int = 0

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -22,6 +23,13 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
 _LOOKS = msgspec.json.Decoder(SpoolLook)
+_TROUBLES: Mapping[type[Exception], str] = {
+    StateUnavailableError: "database",
+    StoreUnavailableError: "series",
+    LakeError: "lake",
+    OSError: "disk",
+}
+"""What an account cannot be made without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +88,11 @@ class Watch:
                 with self._lock:
                     stored = self._store.look(self._keeper.spool)
                     self._account = self._keeper.judge(stored)
-            except (StateUnavailableError, StoreUnavailableError, LakeError, OSError) as error:
-                self._account = msgspec.structs.replace(self._account, trouble=str(error))
+            except tuple(_TROUBLES) as error:
+                trouble = next(word for kind, word in _TROUBLES.items() if isinstance(error, kind))
+                if trouble != self._account.trouble:
+                    log.warning("the account is not up to date: %s", error)
+                self._account = msgspec.structs.replace(self._account, trouble=trouble)
 
     # --- alarms, people, catalogue ----------------------------------------------------------
 

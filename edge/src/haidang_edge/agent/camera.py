@@ -26,6 +26,7 @@ from haidang_edge.capture import (
 )
 from haidang_edge.detect import Detections
 from haidang_protocols.wire.messages import CameraState
+from haidang_protocols.wire.reasons import Reason, because, sentence
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +49,13 @@ class _Child:
         self._connection, self._job = connection, job
         self._sending = threading.Lock()
         self._newest: Mailbox[Frame] = Mailbox()
-        self._state, self._why = CameraState.CONNECTING, ""
+        self._state = CameraState.CONNECTING
+        self._why: Reason | None = None
         self._size = (0, 0)
         self._frames, self._frame_ns = 0, 0
         self._rate: deque[tuple[int, int]] = deque(maxlen=RATE_OVER)
         self._capture_ns = self._look_ns = _now_ns()
-        self._blind = "no model yet"
+        self._blind: Reason | None = because("model.none")
         self._link: Asking | None = None
         self._fresh_link: Asking | None = None
         self._fresh_job: CameraJob | None = None
@@ -65,7 +67,7 @@ class _Child:
         try:
             self._capture()
         except SourceAddressError as error:
-            self._send(messages.Refused(why=str(error)))
+            self._send(messages.Refused(why=because("camera.address", why=str(error))))
             return
         # a file came to its end: there is nothing to take, but the supervisor still asks
         while True:
@@ -96,12 +98,12 @@ class _Child:
             folder=Path(job.source_folder),
         )
 
-    def _on_state(self, state: CameraState, why: str) -> None:
+    def _on_state(self, state: CameraState, why: Reason | None) -> None:
         self._capture_ns = _now_ns()
         if state is CameraState.CONNECTING and self._why:
             return  # while it is opened again, why it was lost says more
         if (state, why) != (self._state, self._why):
-            log.info("%s: %s %s", self._job.camera.id, state, why)
+            log.info("%s: %s %s", self._job.camera.id, state, sentence(why))
         self._state, self._why = state, why
 
     # --- the looking thread: frames into records --------------------------------------------
@@ -130,7 +132,7 @@ class _Child:
         if fresh is not None:
             if self._link is not None:
                 self._link.close()
-            self._link, self._blind = fresh, ""
+            self._link, self._blind = fresh, None
         if self._link is None:
             return None
         try:
@@ -138,7 +140,7 @@ class _Child:
         except LinkLostError as error:
             log.warning("%s: %s", self._job.camera.id, error)
             self._link.close()
-            self._link, self._blind = None, str(error)
+            self._link, self._blind = None, error.why
             return None
 
     # --- the talking thread: the supervisor -------------------------------------------------

@@ -12,6 +12,7 @@ from multiprocessing.reduction import send_handle
 from msgspec import Struct
 
 from haidang_edge.agent import messages
+from haidang_protocols.wire.reasons import Reason, because
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ class Child:
     Attributes:
         name: for logs and messages.
         lives: how often it was started.
-        why: why it last ended, in words, "" while all is well.
+        why: why it last ended, None while all is well.
         heard_s: monotonic seconds when it last said anything.
     """
 
@@ -55,7 +56,7 @@ class Child:
         self._due_s = 0.0
         self._started_s = 0.0
         self.lives = 0
-        self.why = ""
+        self.why: Reason | None = None
         self.heard_s = 0.0
 
     @property
@@ -91,7 +92,7 @@ class Child:
             return False
         return True
 
-    def kill(self, why: str) -> None:
+    def kill(self, why: Reason) -> None:
         """End it at once: it does not do its work."""
         if self._process is not None:
             log.error("%s: %s; it is killed", self.name, why)
@@ -140,7 +141,7 @@ class Child:
         if process is not None:
             process.kill()  # it may have closed its pipe and live on
             process.join()
-            if not self.why:
+            if self.why is None:
                 self.why = _last_words(process.exitcode)
         self._failures = 1 if now_s - self._started_s >= STEADY_S else self._failures + 1
         wait_s = min(FIRST_WAIT_S * 2.0 ** (self._failures - 1), LONGEST_WAIT_S)
@@ -156,8 +157,8 @@ class Child:
         self._process = self._connection = self._reader = None
 
 
-def _last_words(code: int | None) -> str:
+def _last_words(code: int | None) -> Reason:
     if code is None or code >= 0:
-        return f"its process ended with code {code}"
+        return because("child.code", code=str(code))
     said = signal.strsignal(-code) or "unknown"
-    return f"its process was ended by signal {-code} ({said.lower()})"
+    return because("child.signal", signal=str(-code), name=said.lower())

@@ -79,8 +79,8 @@ class Crew:
     def tend(self, now_s: float) -> None:
         """Replace who hangs, bury who died, start who is due, link who is not."""
         for keeper in self.keepers:
-            fault = keeper.fault(now_s, self._limits) if keeper.child.alive else ""
-            if fault:
+            fault = keeper.fault(now_s, self._limits) if keeper.child.alive else None
+            if fault is not None:
                 keeper.child.kill(fault)
             keeper.child.tend(now_s)
         with self._restarting:
@@ -179,7 +179,7 @@ class Crew:
         if keeper is None:
             return
         if isinstance(said, Pulse):
-            keeper.pulse, keeper.refused, keeper.child.why = said, "", ""
+            keeper.pulse, keeper.refused, keeper.child.why = said, None, None
         else:
             keeper.refused = said.why
 
@@ -195,7 +195,7 @@ class Crew:
         if keeper is None:
             return
         if isinstance(said, Ready):
-            keeper.ready_life, keeper.refused, keeper.child.why = keeper.child.lives, "", ""
+            keeper.ready_life, keeper.refused, keeper.child.why = keeper.child.lives, None, None
         elif isinstance(said, Beat):
             keeper.beat = said
         elif isinstance(said, Refused):

@@ -17,9 +17,10 @@ from haidang_edge.agent.config import NodeConfig
 from haidang_edge.agent.facts import Facts, ModelFacts, Question
 from haidang_edge.errors import NodeConfigError
 from haidang_edge.spool import Files, SystemFiles
-from haidang_protocols.catalogue.loader import load_texts, read_texts
+from haidang_protocols.catalogue.loader import CatalogueRefusedError, load_texts, read_texts
 from haidang_protocols.catalogue.model import Camera, Catalogue
 from haidang_protocols.errors import UserError
+from haidang_protocols.wire.reasons import Reason, because
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,15 @@ class Declared:
         return next(m.classes for m in self.catalogue.models if m.name == camera.model)
 
 
+class UnfitError(NodeConfigError):
+    """A catalogue that is good, but not for this node."""
+
+    def __init__(self, why: Reason) -> None:
+        """Say what does not fit."""
+        super().__init__(str(why))
+        self.because = why
+
+
 class _Kept(msgspec.Struct, frozen=True):
     texts: dict[str, str]
     version: int = 0
@@ -62,8 +72,8 @@ class _Kept(msgspec.Struct, frozen=True):
 class Declarations:
     """Reads, judges and keeps catalogues; `current` is in force, `reason` why a newer one is not.
 
-    Used by the main thread at the start and by one thread that reads anew; both attributes are
-    replaced whole.
+    Used by the main thread at the start and by one thread that reads anew; all attributes are
+    replaced whole. `because` says the same as `reason` to programs.
     """
 
     def __init__(self, config: NodeConfig, inspect: Inspect, *, files: Files | None = None) -> None:
@@ -75,13 +85,14 @@ class Declarations:
         self._judged = ""
         self._stamp = _stamp(self._path)
         self.reason = ""
+        self.because: Reason | None = None
         try:
             found = _read(self._path)
             self._judged = _digest(found)
             self.current = self._judge(found)
         except UserError as error:
             self.current = self._last_good(error)
-            self.reason = str(error)
+            self.reason, self.because = str(error), _because(error)
             log.error("the last good catalogue stays in force: %s", error)  # noqa: TRY400
         else:
             self._keep(found)
@@ -107,11 +118,11 @@ class Declarations:
             self.current = self._judge(found)
         except UserError as error:
             changed = self.reason != str(error)
-            self.reason = str(error)
+            self.reason, self.because = str(error), _because(error)
             if changed:
                 log.error("the catalogue is refused: %s", error)  # noqa: TRY400  # a person's mistake
             return changed
-        self.reason = ""
+        self.reason, self.because = "", None
         self._keep(found)
         log.info("the catalogue is in force: %d cameras", len(self.current.cameras))
         return True
@@ -131,27 +142,27 @@ class Declarations:
             )
         )
         if facts.problems:
-            lines = "\n  ".join(facts.problems)
-            raise NodeConfigError(f"the catalogue does not fit this node:\n  {lines}")
+            raise UnfitError(because("catalogue.unfit", why="\n  ".join(facts.problems)))
         return Declared(
             catalogue=catalogue, cameras=cameras, models=facts.models, version=found.version
         )
 
     def _cameras(self, catalogue: Catalogue) -> tuple[Camera, ...]:
-        config, where = self._config, f"catalogue {self._path}"
-        if catalogue.centre.id != config.centre:
-            raise NodeConfigError(
-                f"{where} is of centre {catalogue.centre.id!r}, this node is of {config.centre!r}"
+        config, path = self._config, str(self._path)
+        theirs = catalogue.centre.id
+        if theirs != config.centre:
+            raise UnfitError(
+                because("catalogue.centre", path=path, theirs=theirs, ours=config.centre)
             )
         node = catalogue.node(config.node)
         if node is None:
             known = ", ".join(n.id for n in catalogue.nodes) or "none"
-            raise NodeConfigError(f"{where} has no node {config.node!r}; it has: {known}")
+            raise UnfitError(because("catalogue.no_node", path=path, node=config.node, known=known))
         if node.site != config.site:
-            raise NodeConfigError(
-                f"{where} puts node {config.node!r} at site {node.site!r}, "
-                f"its configuration says {config.site!r}"
+            why = because(
+                "catalogue.site", path=path, node=node.id, theirs=node.site, ours=config.site
             )
+            raise UnfitError(why)
         return catalogue.cameras_of(config.node)
 
     def _last_good(self, error: UserError) -> Declared:
@@ -166,6 +177,18 @@ class Declarations:
             self._files.replace(self._kept, msgspec.json.encode(found))
         except OSError as error:
             log.warning("%s: cannot be kept: %s", self._kept, error.strerror)
+
+
+def _because(error: UserError) -> Reason:
+    if isinstance(error, UnfitError):
+        return error.because
+    if not isinstance(error, CatalogueRefusedError):
+        return because("catalogue.refused", why=str(error))
+    first, n = error.problems[0], len(error.problems)
+    of = first.mistake.values if first.mistake else {}
+    code = first.mistake.code if first.mistake else ""
+    said = {**of, "n": n, "where": first.where, "what": first.message, "mistake": code}
+    return Reason(code="catalogue.mistakes", values=said)
 
 
 def _stamp(path: Path) -> list[tuple[str, int, int]]:

@@ -15,6 +15,7 @@ from haidang_edge.agent import messages, process
 from haidang_edge.agent.link import Answering, Pixels
 from haidang_edge.agent.messages import Attach, EngineJob
 from haidang_edge.detect import Detections, Engine, ModelError, ModelStore, open_engine
+from haidang_protocols.wire.reasons import because
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,9 @@ def run(connection: Connection, job: bytes) -> None:
         least = min(FAINT_SCORE, model.manifest.min_score)
         engine = open_engine(model, min_score=least)
     except ModelError as error:
-        connection.send_bytes(messages.encode(messages.Refused(why=str(error))))
+        connection.send_bytes(
+            messages.encode(messages.Refused(why=because("model.refused", why=str(error))))
+        )
         return
     connection.send_bytes(messages.encode(messages.Ready()))
     _Server(connection, engine).serve()

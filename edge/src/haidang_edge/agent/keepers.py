@@ -8,6 +8,7 @@ from haidang_edge.agent.facts import ModelFacts
 from haidang_edge.agent.messages import Beat, Pulse
 from haidang_protocols.catalogue.model import Camera
 from haidang_protocols.wire.messages import CameraBirth, CameraHealth, CameraState
+from haidang_protocols.wire.reasons import Reason, because, sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,18 +38,18 @@ class EngineKeeper:
     child: Child
     beat: Beat = field(default_factory=lambda: Beat(p95_ms=0.0, served=0))
     ready_life: int = 0
-    refused: str = ""
+    refused: Reason | None = None
 
     @property
     def ready(self) -> bool:
         """Whether it can be asked."""
         return self.child.alive and self.ready_life == self.child.lives
 
-    def fault(self, now_s: float, limits: Limits) -> str:
-        """Why it must be replaced, "" when it need not."""
+    def fault(self, now_s: float, limits: Limits) -> Reason | None:
+        """Why it must be replaced, None when it need not."""
         allowed_s = limits.quiet_s if self.ready else limits.start_s
         quiet_s = now_s - self.child.heard_s
-        return f"no word for {quiet_s:.0f} s" if quiet_s > allowed_s else ""
+        return because("child.mute", seconds=round(quiet_s)) if quiet_s > allowed_s else None
 
 
 @dataclass(slots=True)
@@ -59,7 +60,7 @@ class CameraKeeper:
     child: Child
     engine: EngineKeeper
     pulse: Pulse | None = None
-    refused: str = ""
+    refused: Reason | None = None
     linked: tuple[int, int] = (0, 0)
     linked_s: float = 0.0
 
@@ -69,46 +70,50 @@ class CameraKeeper:
             return False
         if self.linked != (self.child.lives, self.engine.child.lives):
             return True
-        blind = self.pulse is not None and bool(self.pulse.blind)
+        blind = self.pulse is not None and self.pulse.blind is not None
         return blind and now_s - self.linked_s > limits.blind_s
 
-    def fault(self, now_s: float, limits: Limits) -> str:
-        """Why it must be replaced, "" when it need not."""
+    def fault(self, now_s: float, limits: Limits) -> Reason | None:
+        """Why it must be replaced, None when it need not."""
         quiet_s = now_s - self.child.heard_s
+        if quiet_s > (limits.start_s if self.pulse is None else limits.quiet_s):
+            return because("child.mute", seconds=round(quiet_s))
         if self.pulse is None:
-            return f"no word for {quiet_s:.0f} s" if quiet_s > limits.start_s else ""
-        if quiet_s > limits.quiet_s:
-            return f"no word for {quiet_s:.0f} s"
+            return None
         now_ns = boottime_ns()
-        for what, then_ns, most_s in (
-            ("no progress in its capture", self.pulse.capture_ns, limits.capture_s),
-            ("nobody looks", self.pulse.look_ns, limits.look_s),
+        for code, then_ns, most_s in (
+            ("child.stuck", self.pulse.capture_ns, limits.capture_s),
+            ("child.idle", self.pulse.look_ns, limits.look_s),
         ):
             stuck_s = (now_ns - then_ns) / 1e9
             if stuck_s > most_s:
-                return f"{what} for {stuck_s:.0f} s"
-        return ""
+                return because(code, seconds=round(stuck_s))
+        return None
 
     def health(self) -> CameraHealth:
         """For a heartbeat."""
         pulse, restarts = self.pulse, max(self.child.lives - 1, 0)
         if pulse is None or not self.child.alive:
-            starting = self.child.lives <= 1 and not self.child.why
+            starting = self.child.lives <= 1 and self.child.why is None
+            why = self.refused or self.child.why
             return CameraHealth(
                 id=self.camera.id,
                 state=CameraState.CONNECTING if starting else CameraState.DOWN,
-                why=self.refused or self.child.why,
+                why=sentence(why),
                 restarts=restarts,
+                because=why,
             )
         age_s = (boottime_ns() - pulse.frame_ns) / 1e9 if pulse.frame_ns else -1.0
+        why = pulse.why or self._blindness(pulse)
         return CameraHealth(
             id=self.camera.id,
             state=pulse.state,
-            why=pulse.why or self._blindness(pulse),
+            why=sentence(why),
             frame_age_s=round(age_s, 3),
             fps=pulse.fps,
             looked=pulse.looked,
             restarts=restarts,
+            because=why,
         )
 
     def birth(self) -> CameraBirth:
@@ -116,9 +121,9 @@ class CameraKeeper:
         width, height = (self.pulse.width, self.pulse.height) if self.pulse else (0, 0)
         return CameraBirth(id=self.camera.id, model=self.camera.model, width=width, height=height)
 
-    def _blindness(self, pulse: Pulse) -> str:
-        if not pulse.blind:
-            return ""
+    def _blindness(self, pulse: Pulse) -> Reason | None:
+        if pulse.blind is None:
+            return None
         return self.engine.refused or self.engine.child.why or pulse.blind
 
 

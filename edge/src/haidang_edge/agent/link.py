@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from haidang_edge.capture import Frame
 from haidang_edge.detect import Detections
 from haidang_edge.detect.detections import COLUMNS
+from haidang_protocols.wire.reasons import Reason, because
 
 Pixels = NDArray[np.uint8]
 Infer = Callable[[Pixels, tuple[float, float]], Detections]
@@ -33,6 +34,11 @@ _ROWS_MAX = 2000
 
 class LinkLostError(Exception):
     """The other end is gone or silent; another link will come."""
+
+    def __init__(self, why: Reason) -> None:
+        """Say which of the two."""
+        super().__init__(str(why))
+        self.why = why
 
 
 def slot_bytes(*, width: int, height: int) -> int:
@@ -71,9 +77,9 @@ class Asking(_End):
             self.socket.send(_ASK.pack(*frame.covers))
             got = self.socket.recv_into(self._answer)
         except OSError as error:
-            raise LinkLostError(f"the model does not answer: {error.strerror}") from error
+            raise LinkLostError(because("model.mute", why=str(error.strerror))) from error
         if not got:
-            raise LinkLostError("the model is gone")
+            raise LinkLostError(because("model.gone"))
         numbers = np.frombuffer(self._answer, np.float32, (got - _HEAD_BYTES) // 4, _HEAD_BYTES)
         return numbers.reshape(-1, COLUMNS).copy()
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 from haidang_edge.agent.facts import ModelFacts
 from haidang_protocols.catalogue.model import Camera
 from haidang_protocols.wire.messages import CameraState
+from haidang_protocols.wire.reasons import Reason
 from haidang_protocols.wire.records import Box, Event, Observation
 
 MESSAGE_BYTES_MAX = 1 << 20
@@ -73,11 +74,11 @@ class Pulse(Struct, frozen=True, kw_only=True, tag="pulse"):
     Attributes:
         frame_ns: monotonic time of the newest frame, 0 before the first.
         capture_ns: when its capture last got on; `look_ns` likewise for whoever looks.
-        blind: why nobody looks though there are frames, "" when somebody does.
+        blind: why nobody looks though there are frames, None when somebody does.
     """
 
     state: CameraState
-    why: str = ""
+    why: Reason | None = None
     frame_ns: int = 0
     fps: float = 0.0
     looked: int = 0
@@ -85,7 +86,7 @@ class Pulse(Struct, frozen=True, kw_only=True, tag="pulse"):
     height: int = 0
     capture_ns: int
     look_ns: int
-    blind: str = ""
+    blind: Reason | None = None
 
 
 class Ready(Struct, frozen=True, kw_only=True, tag="ready"):
@@ -102,7 +103,7 @@ class Beat(Struct, frozen=True, kw_only=True, tag="beat"):
 class Refused(Struct, frozen=True, kw_only=True, tag="refused"):
     """From a child that cannot do its work and leaves."""
 
-    why: str
+    why: Reason
 
 
 ToCamera = Watch | Attach | Clock | Stop

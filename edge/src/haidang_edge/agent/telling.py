@@ -9,6 +9,7 @@ from haidang_edge.agent.crew import Crew
 from haidang_edge.agent.declared import Declarations
 from haidang_edge.spool import NodeClock, Spool
 from haidang_protocols.wire.messages import Birth, Heartbeat
+from haidang_protocols.wire.reasons import Reason, sentence
 from haidang_protocols.wire.records import Event
 
 
@@ -34,9 +35,10 @@ class Telling:
             clock=self._clock.state(),
             catalogue=declared.version,
             reason=self._declarations.reason,
+            because=self._declarations.because,
         )
 
-    def heartbeat(self, *, broker_reason: str = "") -> Heartbeat:
+    def heartbeat(self, *, broker_reason: Reason | None = None) -> Heartbeat:
         """How the node is."""
         now = self._clock.state()
         oldest_ns = self._spool.oldest_ns()
@@ -51,7 +53,8 @@ class Telling:
             dropped=self._spool.dropped(),
             temperature_c=board.temperature_c(),
             throttled=board.throttled(),
-            last_reason=self._declarations.reason or broker_reason,
+            last_reason=self._declarations.reason or sentence(broker_reason),
+            because=self._declarations.because or broker_reason,
         )
 
     def status(self, _arguments: dict[str, object]) -> dict[str, object]:

@@ -5,6 +5,7 @@ from typing import ClassVar
 from haidang_edge.errors import NodeConfigError
 from haidang_protocols.errors import HaidangError
 from haidang_protocols.wire.messages import CameraState
+from haidang_protocols.wire.reasons import Reason
 
 
 class SourceAddressError(NodeConfigError):
@@ -21,7 +22,7 @@ class CaptureError(HaidangError):
 
     state: ClassVar[CameraState] = CameraState.DOWN
 
-    def __init__(self, shown: str, why: str) -> None:
+    def __init__(self, shown: str, why: Reason) -> None:
         """Say which source, and why."""
         self.shown, self.why = shown, why
         super().__init__(f"{shown}: {why}")

@@ -9,6 +9,7 @@ from haidang_edge.capture.errors import CaptureError
 from haidang_edge.capture.frame import Frame
 from haidang_edge.capture.source import Source
 from haidang_protocols.wire.messages import CameraState
+from haidang_protocols.wire.reasons import Reason, because
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,7 @@ class Backoff:
 def reopening(
     opener: Callable[[], Source],
     *,
-    on_state: Callable[[CameraState, str], None],
+    on_state: Callable[[CameraState, Reason | None], None],
     stop: threading.Event,
     backoff: Backoff | None = None,
     jitter: Callable[[], float] = random.random,
@@ -51,7 +52,7 @@ def reopening(
     """
     chosen, failures = backoff or Backoff(), 0
     while not stop.is_set():
-        on_state(CameraState.CONNECTING, "")
+        on_state(CameraState.CONNECTING, None)
         life = _Life(on_state)
         try:
             with opener() as source:
@@ -63,7 +64,7 @@ def reopening(
         except CaptureError as error:
             on_state(error.state, error.why)
         else:
-            on_state(CameraState.ENDED, "the file is at its end")
+            on_state(CameraState.ENDED, because("camera.end"))
             return
         failures = 1 if life.seconds >= chosen.steady_s else failures + 1
         stop.wait(chosen.wait_s(failures, jitter()))
@@ -72,7 +73,7 @@ def reopening(
 class _Life:
     """One opening of a source: how long it gave pictures, and whether they change."""
 
-    def __init__(self, on_state: Callable[[CameraState, str], None]) -> None:
+    def __init__(self, on_state: Callable[[CameraState, Reason | None], None]) -> None:
         self._on_state = on_state
         self._state = CameraState.CONNECTING
         self._begun_ns: int | None = None
@@ -85,6 +86,6 @@ class _Life:
         self.seconds = (frame.mono_ns - self._begun_ns) / 1e9
         state = CameraState.FROZEN if source.frozen else CameraState.LIVE
         if state is not self._state:
-            still = f"the picture has not changed for {source.still_s:.0f} s"
-            self._on_state(state, still if source.frozen else "")
+            still = because("camera.still", seconds=round(source.still_s))
+            self._on_state(state, still if source.frozen else None)
             self._state = state

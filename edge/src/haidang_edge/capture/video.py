@@ -15,17 +15,18 @@ from haidang_edge.capture.address import Address
 from haidang_edge.capture.errors import SourceEndedError, SourceRefusedError, SourceStalledError
 from haidang_edge.capture.reel import Ticker
 from haidang_edge.capture.settings import CaptureSettings
+from haidang_protocols.wire.reasons import Reason, because
 
 DEFAULT_STEP_S = 0.04
 _REASONS: tuple[tuple[type[BaseException], str], ...] = (
-    (av.error.HTTPUnauthorizedError, "the user or the password is refused"),
-    (av.error.HTTPForbiddenError, "this user may not see it"),
-    (av.error.HTTPNotFoundError, "the camera has no stream of that path"),
-    (ConnectionRefusedError, "nobody listens at that address"),
-    (FileNotFoundError, "there is no such file"),
-    (PermissionError, "may not be read"),
-    (IsADirectoryError, "is a folder"),
-    (av.error.InvalidDataError, "is no video that can be read"),
+    (av.error.HTTPUnauthorizedError, "camera.login"),
+    (av.error.HTTPForbiddenError, "camera.forbidden"),
+    (av.error.HTTPNotFoundError, "camera.no_stream"),
+    (ConnectionRefusedError, "camera.nobody"),
+    (FileNotFoundError, "camera.no_file"),
+    (PermissionError, "camera.locked"),
+    (IsADirectoryError, "camera.folder"),
+    (av.error.InvalidDataError, "camera.no_video"),
 )
 
 
@@ -43,7 +44,7 @@ class Video:
         """See `Reel`; raises `SourceStalledError` and, for a live source, `SourceEndedError`."""
         if self._address.live:
             yield from self._timed()
-            raise SourceEndedError(self._address.shown, "the camera ended the stream")
+            raise SourceEndedError(self._address.shown, because("camera.over"))
         begun_ns, end_s = self._ticker.now_ns(), 0.0
         while True:
             before_s = end_s
@@ -83,11 +84,11 @@ class Video:
                     yield frame
                     seen_ns = now_ns()
                 if self._address.live and (now_ns() - seen_ns) / 1e9 > self._settings.stall_s:
-                    raise self._stalled("data come, but no picture can be made of them")
+                    raise self._stalled("camera.garbled")
         except (av.error.ExitError, TimeoutError):
-            raise self._stalled("no data") from None  # the cause's text holds the password
+            raise self._stalled("camera.silent") from None  # the cause's text holds the password
         except av.FFmpegError as error:
-            why = f"reading failed: {error.strerror}"
+            why = because("camera.broken", why=str(error.strerror))
             raise SourceEndedError(self._address.shown, why) from None
 
     def _decode(self, packet: "Packet[VideoStream]") -> list[VideoFrame]:
@@ -97,8 +98,9 @@ class Video:
             self.broken += 1
             return []
 
-    def _stalled(self, why: str) -> SourceStalledError:
-        return SourceStalledError(self._address.shown, f"{why} for {self._settings.stall_s:g} s")
+    def _stalled(self, code: str) -> SourceStalledError:
+        why = because(code, seconds=self._settings.stall_s)
+        return SourceStalledError(self._address.shown, why)
 
     def _step_s(self) -> float:
         """How long a picture of a file lasts."""
@@ -118,7 +120,8 @@ def _open(address: Address, settings: CaptureSettings) -> tuple[InputContainer, 
         )
     except av.FFmpegError as error:
         late = address.live and time.monotonic() - begun_s >= settings.open_timeout_s
-        why = f"no answer within {settings.open_timeout_s:g} s" if late else _reason(error, address)
+        too_late = because("camera.late", seconds=settings.open_timeout_s)
+        why = too_late if late else _reason(error, address)
         raise SourceRefusedError(address.shown, why) from None  # its text holds the password
     try:
         return container, _video(container, address)
@@ -141,19 +144,19 @@ def _options(settings: CaptureSettings) -> dict[str, str]:
 def _video(container: InputContainer, address: Address) -> VideoStream:
     """Its first video stream, decoded in this thread: more of them cost more than they give."""
     if not container.streams.video:
-        raise SourceRefusedError(address.shown, "holds no video")
+        raise SourceRefusedError(address.shown, because("camera.empty"))
     stream = container.streams.video[0]
     context: VideoCodecContext | None = stream.codec_context
     if context is None:
-        raise SourceRefusedError(address.shown, "its video is of a kind that cannot be decoded")
+        raise SourceRefusedError(address.shown, because("camera.codec"))
     context.thread_type = ThreadType.NONE
     context.thread_count = 1
     return stream
 
 
-def _reason(error: av.FFmpegError, address: Address) -> str:
-    """Why it did not open, in words; never the error's own text, which holds the URL."""
+def _reason(error: av.FFmpegError, address: Address) -> Reason:
+    """Why it did not open; never the error's own text, which holds the URL."""
     if address.live and error.errno == errno.EIO:  # all that FFmpeg says of a name without a host
-        return "there is no host of that name, or it broke off"
-    found = next((why for kind, why in _REASONS if isinstance(error, kind)), None)
-    return found or str(error.strerror)
+        return because("camera.no_host")
+    found = next((code for kind, code in _REASONS if isinstance(error, kind)), None)
+    return because(found) if found else because("camera.closed", why=str(error.strerror))

@@ -14,8 +14,10 @@ from haidang_edge.spool import ClockFixes, Entry, NodeClock, Spool
 from haidang_protocols.wire import messages, topics
 from haidang_protocols.wire.errors import MessageRefusedError
 from haidang_protocols.wire.names import record_id
+from haidang_protocols.wire.reasons import Reason
 from haidang_protocols.wire.records import (
     Event,
+    GapReason,
     Phase,
     RecordClass,
     decode_record,
@@ -82,7 +84,7 @@ class Publisher:
         self._alarms: dict[int, tuple[float, bytes]] = {}
         self._ingest: dict[str, bool] = {}
         self._inbox: list[tuple[str, bytes]] = []
-        self._reason = ""
+        self._reason: Reason | None = None
         self._came_up = self._announced = False
         self._turned_s = time.monotonic()
         self._asked: queue.SimpleQueue[tuple[str, messages.NodeCommand] | None] = (
@@ -139,7 +141,7 @@ class Publisher:
         return self._session.up
 
     @property
-    def last_reason(self) -> str:
+    def last_reason(self) -> Reason | None:
         """Why the broker was last lost, in its words."""
         return self._reason
 
@@ -163,7 +165,7 @@ class Publisher:
         self._came_up = True
         self._wake.set()
 
-    def _on_down(self, reason: str) -> None:
+    def _on_down(self, reason: Reason) -> None:
         if reason != self._reason:
             log.warning("broker: %s", reason)
         self._reason = reason
@@ -275,7 +277,7 @@ class Publisher:
             log.warning("nothing was stored for a while: %d records go again", self._window.size())
         for seq, cls in self._window.hopeless(now_s):
             log.error("record %d cannot be read by the centre: a gap takes its place", seq)
-            self._spool.give_up(SeqSet([(seq, seq)]), cls, reason="unreadable")
+            self._spool.give_up(SeqSet([(seq, seq)]), cls, reason=GapReason.UNREADABLE)
             del self._window.sent[seq]
         self._send_again()
         self._fill_holes(now_s)

@@ -16,6 +16,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from haidang_edge.errors import NodeConfigError
 from haidang_edge.publish.settings import BrokerSettings
+from haidang_protocols.wire.reasons import Reason, because
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class Session:
         will: Will,
         subscriptions: tuple[str, ...],
         on_up: Callable[[], None],
-        on_down: Callable[[str], None],
+        on_down: Callable[[Reason], None],
         on_message: Callable[[str, bytes], None],
         on_sent: Callable[[], None],
     ) -> None:
@@ -118,7 +119,7 @@ class Session:
         _properties: Properties | None,
     ) -> None:
         if reason.is_failure:
-            self._on_down(f"the broker refused: {reason}")
+            self._on_down(because("broker.refused", why=str(reason)))
             return
         client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in self._subscriptions])
         self._up.set()
@@ -134,7 +135,7 @@ class Session:
     ) -> None:
         self._up.clear()
         self._take_new_certificate()
-        self._on_down(str(reason))
+        self._on_down(because("broker.lost", why=str(reason)))
 
     def _take_new_certificate(self) -> None:
         """The certificate may have been renewed since: the next connection shows what is there."""

@@ -20,7 +20,7 @@ from haidang_edge.spool import chain, segment
 from haidang_edge.spool.chain import Segment
 from haidang_edge.spool.files import Files, SystemFiles
 from haidang_protocols.wire.names import is_spool_id
-from haidang_protocols.wire.records import Gap, RecordClass, decode_record, encode_record
+from haidang_protocols.wire.records import Gap, GapReason, RecordClass, decode_record, encode_record
 from haidang_protocols.wire.seqset import SeqSet
 
 log = logging.getLogger(__name__)
@@ -307,7 +307,7 @@ class Spool:
             for start, end in self._done.missing(first, last):
                 lost.add(start, end)
         if lost.ranges():
-            self._account(lost, RecordClass.EVENT, "unreadable after a crash or on a bad disk")
+            self._account(lost, RecordClass.EVENT, GapReason.DAMAGED)
         if not self._chains[RecordClass.GAP]:
             self._new_segment(RecordClass.GAP, self._next)
         self._trim()
@@ -520,7 +520,7 @@ class Spool:
                 if seq not in self._done:
                     lost.add(seq)
             if lost.ranges():
-                self._account(lost, seg.cls, "quota")
+                self._account(lost, seg.cls, GapReason.QUOTA)
         self._write_gaps()
         with self._lock:
             self._chains[seg.cls].remove(seg)
@@ -534,7 +534,7 @@ class Spool:
             if self._full_since_ns is None:
                 self._full_since_ns = self._wall_ns()
                 log.error("spool %s: the disk is full; records are dropped", self._folder)
-            self._account(SeqSet((r.seq, r.seq) for r in records), cls, "disk full")
+            self._account(SeqSet((r.seq, r.seq) for r in records), cls, GapReason.DISK_FULL)
 
     def _account(self, lost: SeqSet, cls: RecordClass, reason: str) -> None:
         """Nobody waits for `lost` any more, and a gap record will tell; the lock is held."""

@@ -396,7 +396,7 @@ def _gaps() -> Section:
             ),
         ),
         names=words.COLUMNS,
-        values={"class": words.RECORD_CLASSES},
+        values={"class": words.RECORD_CLASSES, "reason": words.GAP_REASONS},
         empty=none,
         width=6,
     )

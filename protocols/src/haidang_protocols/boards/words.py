@@ -67,6 +67,16 @@ RECORD_CLASSES = (
     word("observation", "Quan sát", "Observation"),
     word("snapshot", "Ảnh chụp", "Snapshot"),
 )
+GAP_REASONS = (
+    word("quota", "Bộ đệm của nút đã đầy", "The node's spool was full"),
+    word("disk full", "Đĩa của nút đã đầy", "The node's disk was full"),
+    word(
+        "unreadable after a crash or on a bad disk",
+        "Không đọc lại được sau sự cố hoặc trên đĩa hỏng",
+        "Unreadable after a crash or on a bad disk",
+    ),
+    word("unreadable", "Trung tâm không đọc được", "The centre cannot read it"),
+)
 COLUMNS = (
     word("time", "Thời điểm", "Time"),
     word("severity", "Mức độ", "Severity"),

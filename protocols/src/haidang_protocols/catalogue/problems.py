@@ -58,7 +58,7 @@ class Mistake:
         return MISTAKES[self.code].format_map(self.values)
 
 
-def mistake(code: str, **values: str | float) -> Mistake:
+def mistake(code: str, /, **values: str | float) -> Mistake:
     """One of `MISTAKES`."""
     return Mistake(code, values)
 

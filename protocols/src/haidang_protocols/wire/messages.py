@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from haidang_protocols.wire.errors import MessageRefusedError
 from haidang_protocols.wire.names import SPOOL_PATTERN, RecordId, case_id_of
+from haidang_protocols.wire.reasons import Reason
 from haidang_protocols.wire.records import NUL, Box, Count, Event, RuleKind, TimeNs
 from haidang_protocols.wire.topics import Severity
 from haidang_protocols.wire.versions import always
@@ -53,7 +54,10 @@ class CameraBirth(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Birth(Message, frozen=True, kw_only=True):
-    """Retained on `…/birth`: who the node is."""
+    """Retained on `…/birth`: who the node is.
+
+    `reason` says why a newer catalogue is not in force; `because` the same to programs.
+    """
 
     spool: Annotated[str, Meta(pattern=SPOOL_PATTERN)]
     next_seq: Annotated[int, Meta(ge=1)]
@@ -63,6 +67,7 @@ class Birth(Message, frozen=True, kw_only=True):
     clock: ClockState
     catalogue: Count = 0
     reason: str = ""
+    because: Reason | None = None
 
 
 class NodeState(Message, frozen=True, kw_only=True):
@@ -73,7 +78,10 @@ class NodeState(Message, frozen=True, kw_only=True):
 
 
 class CameraHealth(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One camera at a heartbeat; ages in seconds, -1 when there was no frame yet."""
+    """One camera at a heartbeat; ages in seconds, -1 when there was no frame yet.
+
+    `because` says the same as `why` to programs.
+    """
 
     id: str
     state: CameraState
@@ -82,10 +90,11 @@ class CameraHealth(Struct, frozen=True, kw_only=True, omit_defaults=True):
     fps: float = 0.0
     looked: Count = 0
     restarts: Count = 0
+    because: Reason | None = None
 
 
 class Heartbeat(Message, frozen=True, kw_only=True):
-    """Every ten seconds on `…/heartbeat`."""
+    """Every ten seconds on `…/heartbeat`; `because` says the same as `last_reason` to programs."""
 
     at: TimeNs
     clock: ClockState
@@ -98,6 +107,7 @@ class Heartbeat(Message, frozen=True, kw_only=True):
     temperature_c: float | None = None
     throttled: bool | None = None
     last_reason: str = ""
+    because: Reason | None = None
 
 
 class NodeCommand(Message, frozen=True, kw_only=True):

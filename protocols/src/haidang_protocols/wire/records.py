@@ -146,6 +146,15 @@ class Observation(_Record, tag="observation", frozen=True, kw_only=True):
     model: str = ""
 
 
+class GapReason(StrEnum):
+    """Why records will never come; what a newer node says is another text."""
+
+    QUOTA = "quota"
+    DISK_FULL = "disk full"
+    DAMAGED = "unreadable after a crash or on a bad disk"
+    UNREADABLE = "unreadable"
+
+
 class Gap(_Record, tag="gap", frozen=True, kw_only=True):
     """Records that will never come: which, of what class, and why."""
 

@@ -12,6 +12,7 @@ from haidang_protocols.wire.messages import (
     Heartbeat,
 )
 from haidang_protocols.wire.names import parse_record_id
+from haidang_protocols.wire.reasons import Reason
 from haidang_protocols.wire.records import Box
 
 MS_NS = 1_000_000
@@ -47,7 +48,8 @@ class CaseRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class CameraRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A camera by its node's newest heartbeat, at `at`, and by its newest picture.
 
-    `crop` is the share of what the camera sees that its picture shows.
+    `crop` is the share of what the camera sees that its picture shows; `because` says `why` to
+    programs.
     """
 
     id: str
@@ -60,6 +62,7 @@ class CameraRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     picture: str = ""
     picture_t: int = 0
     crop: Box | None = None
+    because: Reason | None = None
 
 
 class NodeRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -69,6 +72,7 @@ class NodeRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
         online: what its state message says; None before there was one.
         at: when its newest heartbeat came.
         skew_s: how far its clock was from the centre's at that moment.
+        reason: its last words in English, `because` the same to programs.
         born: when its birth was heard.
     """
 
@@ -85,6 +89,7 @@ class NodeRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     throttled: bool | None = None
     inference_ms: float = 0.0
     reason: str = ""
+    because: Reason | None = None
     born: int = 0
     agent: str = ""
     catalogue: int = 0
@@ -173,6 +178,7 @@ def camera_of_health(health: CameraHealth, known: CameraRow | None, *, at: int) 
         picture=known.picture if known else "",
         picture_t=known.picture_t if known else 0,
         crop=known.crop if known else None,
+        because=health.because,
     )
 
 
@@ -190,6 +196,7 @@ def heartbeat_fields(beat: Heartbeat, *, at_ns: int) -> dict[str, object]:
         "throttled": beat.throttled,
         "inference_ms": round(beat.inference_p95_ms, 1),
         "reason": beat.last_reason,
+        "because": beat.because,
     }
 
 
@@ -201,4 +208,5 @@ def birth_fields(birth: Birth, *, at_ns: int) -> dict[str, object]:
         "catalogue": birth.catalogue,
         "models": birth.models,
     }
-    return {**fields, "reason": birth.reason} if birth.reason else fields
+    said = {"reason": birth.reason, "because": birth.because}
+    return {**fields, **said} if birth.reason else fields

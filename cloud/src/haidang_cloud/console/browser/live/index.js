@@ -3,9 +3,9 @@
 // It is read whole by HTTP, then kept by updates over NiceGUI's socket. Updates are numbered: when
 // one is missing, the whole is read again. Rows are replaced, never changed.
 export { live, cases, cameras, nodes, minutes, events, start, renew, setting } from "./store.js";
-export { t, word, nameOf, cameraOf, placeLine } from "./words.js";
-export { age, ago, clockTime, dayTime, today, ageOf, number, quarters, timer } from "./times.js";
-export { answer, note, readCase, goOn, logIn, logOut, say, toasts, readDrafts, proposeDrawing, decideDraft } from "./acts.js";
+export { because, t, word, nameOf, cameraOf, placeLine, placeBrief, plain } from "./words.js";
+export { age, ago, clockTime, dayTime, today, ageOf, hours, number, quarters, timer, when } from "./times.js";
+export { answer, note, readCase, goOn, logIn, logOut, say, toasts, readDrafts, readPictures, proposeDrawing, decideDraft } from "./acts.js";
 export { readFaults, pressFault } from "./faults.js";
 export { openCases, byUrgency, SEVERITIES, cameraState, nodeState, caseTitle, caseWhere, caseLine, waited, placed } from "./judge.js";
 export { Axis } from "./axis.js";

@@ -1,7 +1,7 @@
 // What rows mean: what is urgent, who is silent; the same for every panel.
 import { computed } from "vue";
 import { cameras, cases, live, nodes } from "./store.js";
-import { cameraOf, nameOf, placeBrief, t, word } from "./words.js";
+import { because, cameraOf, nameOf, placeBrief, t, word } from "./words.js";
 
 export const SEVERITIES = ["critical", "warning", "info"];
 const OPEN = new Set(["raised", "acknowledged", "on_scene"]);
@@ -61,7 +61,7 @@ export function cameraState(id) {
   if (since > SILENT_MS || node?.online === false)
     return { state: "silent", tone: "bad", good: false, since, why: "" };
   const tones = { live: "good", connecting: "notice", frozen: "notice", ended: "notice" };
-  return { state: row.state, tone: tones[row.state] ?? "bad", good: row.state === "live", why: row.why };
+  return { state: row.state, tone: tones[row.state] ?? "bad", good: row.state === "live", why: because(row.because, row.why) };
 }
 
 export function nodeState(id) {

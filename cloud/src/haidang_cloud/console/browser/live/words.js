@@ -10,6 +10,16 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
+// Why something is as it is; the sentence that came with it where nobody here knows its code.
+export function because(reason, sentence = "") {
+  if (!reason) return sentence;
+  const language = setting.value?.language;
+  const shown = (value) => (typeof value === "number" ? value.toLocaleString(language) : value);
+  const values = Object.fromEntries(Object.entries(reason.values ?? {}).map(([name, value]) => [name, shown(value)]));
+  const what = t(`mistake.${values.mistake}`, values) || values.what;
+  return t(`why.${reason.code}`, { ...values, what }) || sentence;
+}
+
 // The word for a value that rows carry: a severity, a rule's kind, a class, a camera's state.
 export function word(kind, value) {
   return setting.value?.words[kind]?.[value] ?? value;

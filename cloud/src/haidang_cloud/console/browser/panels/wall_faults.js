@@ -1,5 +1,5 @@
 // What can be broken in a demo, and beside it the account of what became of every record.
-import { age, clockTime, live, Mark, number, pressFault, readFaults, setting, start, t } from "haidang-live";
+import { age, clockTime, live, Mark, number, pressFault, readFaults, setting, start, t, word } from "haidang-live";
 
 const LOOK_MS = 1000;
 const LOST_MS = 4000; // the account is old
@@ -46,9 +46,12 @@ export default {
     },
     also() {
       const { lost, waiting, stored, spooled, why } = this.account;
-      if (lost && why.length) return t("faults.lost_why", { why: why.join(", ") });
+      if (lost && why.length) return t("faults.lost_why", { why: why.map((one) => word("gap", one)).join(", ") });
       if (waiting) return t("faults.well_waiting", { n: number(waiting) });
       return spooled ? t("faults.well_all", { n: number(stored) }) : "";
+    },
+    trouble() {
+      return t(`faults.trouble.${this.account.trouble}`) || this.account.trouble;
     },
     shares() {
       const { stored, waiting, lost } = this.account;
@@ -118,7 +121,7 @@ export default {
   <div v-else class="faults" id="content">
     <section class="panel account" :class="{ old: away }" :aria-label="t('faults.account')">
       <div v-if="away" class="banner lost" role="alert">{{ t("faults.old", { age: age(silence) }) }}</div>
-      <div v-else-if="account.trouble" class="banner" role="alert">{{ t("faults.trouble", { why: account.trouble }) }}</div>
+      <div v-else-if="account.trouble" class="banner" role="alert">{{ t("faults.trouble", { why: trouble }) }}</div>
       <div class="says" role="status"><Mark :kind="verdict.mark"/><div><h2 data-verdict>{{ verdict.text }}</h2><p>{{ also }}</p></div></div>
       <dl class="figures"><div v-for="one in figures" :key="one.name" :data-figure="one.name"><dt>{{ t("faults.figure." + one.name) }}</dt><dd :class="one.tone && 'tone-' + one.tone">{{ number(one.n) }}</dd></div></dl>
       <div class="shares" aria-hidden="true"><i v-for="one in shares" :key="one.tone" :class="one.tone" :style="{ width: one.width }"></i></div>
@@ -139,7 +142,7 @@ export default {
       </section>
       <section class="panel choice told"><div class="head"><i class="q-icon material-icons notranslate" aria-hidden="true">rule</i><h3>{{ t("faults.refused") }}</h3></div>
         <p v-if="!account.refused.length" class="quiet">{{ t("faults.refused_none") }}</p>
-        <div v-for="one in account.refused" :key="one.reason" class="one" :data-refused="one.reason"><div><b>{{ reason(one.reason) }}</b><span class="tag">{{ number(one.count) }}</span></div><p class="mono">{{ one.example }}</p></div>
+        <div v-for="one in account.refused" :key="one.reason" class="one" :data-refused="one.reason"><div><b>{{ reason(one.reason) }}</b><span class="tag">{{ number(one.count) }}</span></div><p class="mono"><span class="quiet">{{ t("faults.example") }}</span> <span lang="en">{{ one.example }}</span></p></div>
         <div class="head" style="margin-top:8px"><i class="q-icon material-icons notranslate" aria-hidden="true">schedule</i><h3>{{ t("faults.story") }}</h3></div>
         <p v-if="!story.length" class="quiet">{{ t("faults.story_none") }}</p>
         <ol v-else class="story" tabindex="0" :aria-label="t('faults.story')"><li v-for="one in story" :key="one.key"><time>{{ clockTime(one.at) }}</time><span>{{ t("fault." + one.name) }} <span class="faint">· {{ t("faults." + one.kind) }}</span></span></li></ol>
