@@ -15,7 +15,7 @@ from haidang_cloud.lake import Lake, Roller
 from haidang_cloud.people import audit
 from haidang_cloud.processes.catalogue import in_force_now
 from haidang_cloud.processes.config import load_config
-from haidang_cloud.processes.deadletter import stores_of
+from haidang_cloud.processes.stores import stores_of
 from haidang_cloud.state import State, deadletter, ledger, open_state, outbox
 from haidang_cloud.timeseries import SqliteSeries
 from haidang_protocols.command import main
@@ -132,7 +132,7 @@ def test_a_snapshot_and_a_whole_envelope_are_replayed_too(centre: Centre) -> Non
     assert centre.command("replay", "--by", "an") == 1
     centre.second_camera()
     assert centre.command("replay", "--by", "an", "--reason", "unknown_camera") == 0
-    with stores_of(centre.config, centre.state) as stores:
+    with stores_of(centre.config, centre.state, worker="replay") as stores:
         assert stores.blobs.open(record, actor="x", why="", now_ns=NOW) == b"\xff\xd8jpeg"
         # as though this version of Haidang had learnt to read that one
         (letter,) = centre.letters()
@@ -157,7 +157,7 @@ def test_a_snapshot_and_a_whole_envelope_are_replayed_too(centre: Centre) -> Non
 def test_a_store_that_is_away_leaves_the_letter_as_it_was(centre: Centre) -> None:
     centre.receive(envelope([(1, event(1, camera="gate-west"))]), NodeLeaf.RECORDS)
     centre.second_camera()
-    with stores_of(centre.config, centre.state) as stores:
+    with stores_of(centre.config, centre.state, worker="replay") as stores:
         stores.series.close()
         (centre.desk.folder / "series.sqlite").unlink()
         (centre.desk.folder / "series.sqlite").mkdir()

@@ -11,11 +11,12 @@ import pytest
 import sqlalchemy as sa
 
 from fakes.wall import CENTRE, PASSWORD, SECOND_NS, SPOOL, street
-from haidang_cloud.cases import Answer, CaseShelf
-from haidang_cloud.people import audit
+from haidang_cloud.cases import Answer, AnswerDesk, CaseShelf
+from haidang_cloud.people import Rights, audit
 from haidang_cloud.state.tables import blob_access
-from haidang_protocols.wire.messages import AnswerKind, CameraState
+from haidang_protocols.wire.messages import AnswerKind, CameraState, CaseAnswer, encode
 from haidang_protocols.wire.reasons import Reason, because
+from haidang_protocols.wire.topics import answer_topic
 from servers import start
 from system.browser.access import barriers
 from system.browser.centre import Centre
@@ -249,6 +250,8 @@ def test_a_long_queue_is_sifted_and_gone_through(browser: Browser, centre: Centr
     start.wait_until(lambda: listed(browser) == [new, old], what="the newest first")
     browser.click(f"[data-case={new}]")
     browser.click("[data-answer=false]")
+    browser.wait("[data-act=next]")
+    assert barriers(browser) == []
     browser.click("[data-act=next]")
     browser.wait(f".detail[data-shown={old}]")
     assert barriers(browser) == []
@@ -488,8 +491,16 @@ def test_an_auditor_reads_who_did_what_and_can_do_nothing(
 ) -> None:
     case = centre.coast.alarm("bai-sau-1", "dem")
     answered(centre, case, AnswerKind.ON_SCENE, "binh")
+    desk = AnswerDesk(centre.state, CENTRE, centre.accounts)
+    topic, given = (
+        answer_topic(CENTRE, "centre", case),
+        CaseAnswer(answer=AnswerKind.DONE, token="?"),
+    )
+    desk.take(topic, encode(given), Rights(centre.catalogue), now_ns=time.time_ns())
     come(browser, centre, "giang", (size, language))
     show(browser, centre, "/audit")
+    why = "Mã truy cập không có hoặc" if language == "vi" else "The token is not known or"
+    assert why in browser.text(".log")
     acted = "Có mặt ở hiện trường" if language == "vi" else "On scene"
     assert acted in browser.text(".log")
     assert f"case/{case}" in browser.text(".log")

@@ -252,6 +252,8 @@ class AnswerDesk:
                 "answer": said.kind.value,
                 "reason": error.reason,
                 "why": str(error)[:500],
+                "code": error.code,
+                "values": error.values,
             },
             now_ns=now_ns,
         )

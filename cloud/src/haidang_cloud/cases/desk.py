@@ -87,15 +87,7 @@ class CaseDesk:
             .returning(case.c.id)
         ).first()
         if added is not None:
-            raised = Step(
-                at_ns=now_ns,
-                actor="",
-                via="node",
-                action="raised",
-                from_state="",
-                to_state=CaseState.RAISED.value,
-            )
-            _write_step(connection, number, raised, answer_id="raised")
+            _write_word(connection, number, "raised", "", CaseState.RAISED.value, now_ns=now_ns)
 
     def _end(self, connection: sa.Connection, alarm: Alarm, event: Event, now_ns: int) -> None:
         """What was seen is over; the case is not: a person ends it."""
@@ -111,15 +103,7 @@ class CaseDesk:
             .returning(case.c.id, case.c.state)
         ).first()
         if row is not None:
-            ended = Step(
-                at_ns=now_ns,
-                actor="",
-                via="node",
-                action="ended",
-                from_state=row.state,
-                to_state=row.state,
-            )
-            _write_step(connection, row.id, ended, answer_id="ended")
+            _write_word(connection, row.id, "ended", row.state, row.state, now_ns=now_ns)
 
     # --- answers ----------------------------------------------------------------------------
 
@@ -261,6 +245,27 @@ def _is_known(connection: sa.Connection, number: str, answer_id: str) -> bool:
         case_step.c.case == number, case_step.c.answer_id == answer_id
     )
     return connection.execute(wanted).first() is not None
+
+
+def _write_word(
+    connection: sa.Connection,
+    number: str,
+    said: str,
+    from_state: str,
+    to_state: str,
+    *,
+    now_ns: int,
+) -> None:
+    """A step that the node said; each of its words counts once."""
+    step = Step(
+        at_ns=now_ns,
+        actor="",
+        via="node",
+        action=said,
+        from_state=from_state,
+        to_state=to_state,
+    )
+    _write_step(connection, number, step, answer_id=said)
 
 
 def _write_step(connection: sa.Connection, number: str, step: Step, *, answer_id: str) -> None:

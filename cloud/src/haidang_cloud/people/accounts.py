@@ -142,19 +142,7 @@ class Accounts:
 
         Raises `RefusedError` when there is nobody of that name.
         """
-        with self._state.write() as connection:
-            self._known(connection, login)
-            secret = self._link(connection, PASSWORD, login, now_ns)
-            audit.write(
-                self._state,
-                connection,
-                self._centre,
-                actor=actor,
-                action="person.password_link",
-                about=login,
-                now_ns=now_ns,
-            )
-        return secret
+        return self._give_link(PASSWORD, login, actor=actor, now_ns=now_ns)
 
     def use_password_link(self, secret: str, password: str, *, now_ns: int) -> str:
         """Set the password of whom the link is for; returns their log-in name."""
@@ -169,25 +157,28 @@ class Accounts:
 
         Raises `RefusedError` when there is nobody of that name.
         """
-        with self._state.write() as connection:
-            self._known(connection, login)
-            secret = self._link(connection, ENTRY, login, now_ns)
-            audit.write(
-                self._state,
-                connection,
-                self._centre,
-                actor=actor,
-                action="person.entry_link",
-                about=login,
-                now_ns=now_ns,
-            )
-        return secret
+        return self._give_link(ENTRY, login, actor=actor, now_ns=now_ns)
 
     def use_entry_link(self, secret: str, *, now_ns: int) -> str:
         """Begin a session for whom the link is for; returns the session's secret."""
         with self._state.write() as connection:
             login = self._use(connection, secret, ENTRY, now_ns)
             return self._begin(connection, self._known(connection, login), login, now_ns)
+
+    def _give_link(self, purpose: str, login: str, *, actor: str, now_ns: int) -> str:
+        with self._state.write() as connection:
+            self._known(connection, login)
+            secret = self._link(connection, purpose, login, now_ns)
+            audit.write(
+                self._state,
+                connection,
+                self._centre,
+                actor=actor,
+                action=f"person.{purpose}_link",
+                about=login,
+                now_ns=now_ns,
+            )
+        return secret
 
     def _link(self, connection: sa.Connection, purpose: str, login: str, now_ns: int) -> str:
         secret = secrets.token_urlsafe(32)

@@ -5,8 +5,6 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import uvicorn
-
 from haidang_cloud.api import Parts, Ruling, make_app
 from haidang_cloud.blobs import Blobs
 from haidang_cloud.ingest import Directory
@@ -15,8 +13,9 @@ from haidang_cloud.people import Accounts
 from haidang_cloud.processes import running
 from haidang_cloud.processes.catalogue import InForce
 from haidang_cloud.processes.config import CloudConfig, load_config, series_of, state_of
-from haidang_cloud.processes.deadletter import stores_of
 from haidang_cloud.processes.first import first_link
+from haidang_cloud.processes.serving import serve
+from haidang_cloud.processes.stores import stores_of
 from haidang_cloud.state.database import State
 from haidang_cloud.state.deadletter import Kept
 
@@ -47,29 +46,13 @@ def run(config_path: Path, *, verbose: bool = False) -> int:
     link = first_link(config, accounts, in_force.current().catalogue)
     if link is not None:
         log.warning("no administrator yet; this link makes one, once, within a day: %s", link)
-    server = uvicorn.Server(_settings(config, parts))
-    # it catches signals while it serves, and passes them on to this handler when it has ended
-    running.on_signal(lambda: None)
     try:
-        server.run()
+        serve(make_app(parts), config.api, grace_s=GRACE_S)
     finally:
         in_force.close()
         series.close()
         state.close()
     return 0
-
-
-def _settings(config: CloudConfig, parts: Parts) -> uvicorn.Config:
-    return uvicorn.Config(
-        make_app(parts),
-        host=config.api.host,
-        port=config.api.port,
-        log_config=None,
-        server_header=False,
-        proxy_headers=bool(config.api.proxies),
-        forwarded_allow_ips=list(config.api.proxies),
-        timeout_graceful_shutdown=GRACE_S,
-    )
 
 
 def _replaying(
@@ -81,7 +64,7 @@ def _replaying(
     def run(letter: Kept, by: str) -> Replayed:
         ruling = in_force.current()
         directory = Directory(ruling.catalogue, ruling.number)
-        with one_by_one, stores_of(config, state) as stores:
+        with one_by_one, stores_of(config, state, worker="replay") as stores:
             (done,) = replay(stores, directory, [letter], by=by)
         return done
 

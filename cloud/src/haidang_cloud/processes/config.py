@@ -16,6 +16,9 @@ from haidang_protocols.wire.names import NAME_PATTERN
 
 Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
+Origin = Annotated[
+    str, Meta(pattern="^https?://[^/?#]+$", description="an address such as https://ioc.tinh.vn")
+]
 
 
 class InfluxConfig(Struct, frozen=True, kw_only=True, tag_field="kind", tag="influx"):
@@ -59,10 +62,7 @@ class ApiConfig(Struct, frozen=True, kw_only=True):
 
     host: str = "127.0.0.1"
     port: Port = 8080
-    origin: Annotated[
-        str,
-        Meta(pattern="^https?://[^/?#]+$", description="an address such as https://ioc.tinh.vn"),
-    ] = "http://127.0.0.1:8080"
+    origin: Origin = "http://127.0.0.1:8080"
     proxies: tuple[str, ...] = ()
 
 
@@ -76,10 +76,7 @@ class ConsoleConfig(Struct, frozen=True, kw_only=True):
 
     host: str = "127.0.0.1"
     port: Port = 8081
-    origin: Annotated[
-        str,
-        Meta(pattern="^https?://[^/?#]+$", description="an address such as https://ioc.tinh.vn"),
-    ] = "http://127.0.0.1:8081"
+    origin: Origin = "http://127.0.0.1:8081"
     proxies: tuple[str, ...] = ()
     language: Annotated[str, Meta(pattern="^(vi|en)$", description="vi or en")] = "vi"
     desk: str | None = None

@@ -3,21 +3,18 @@
 import logging
 from pathlib import Path
 
-import uvicorn
-from starlette.types import ASGIApp
-
 from haidang_cloud.blobs import Blobs
 from haidang_cloud.console import Hub, Parts, Ruling, make_app
 from haidang_cloud.people import Accounts
 from haidang_cloud.processes import running
 from haidang_cloud.processes.catalogue import InForce
 from haidang_cloud.processes.config import (
-    CloudConfig,
     broker_of,
     load_config,
     series_of,
     state_of,
 )
+from haidang_cloud.processes.serving import serve
 from haidang_cloud.timeseries.projection import ensure_buckets
 from haidang_protocols.wire.names import check_name
 
@@ -59,31 +56,14 @@ def run(config_path: Path, *, name: str, verbose: bool = False) -> int:
         hub=hub,
         faults=None if config.console.desk is None else Path(config.console.desk),
     )
-    server = uvicorn.Server(_settings(config, make_app(parts)))
-    # it catches signals while it serves, and passes them on to this handler when it has ended
-    running.on_signal(lambda: None)
+    app = make_app(parts)
     hub.start()
     log.info("console %s is up at %s", name, config.console.origin)
     try:
-        server.run()
+        serve(app, config.console, grace_s=GRACE_S)
     finally:
         hub.close()
         in_force.close()
         series.close()
         state.close()
     return 0
-
-
-def _settings(config: CloudConfig, app: ASGIApp) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        host=config.console.host,
-        port=config.console.port,
-        log_config=None,
-        server_header=False,
-        proxy_headers=bool(config.console.proxies),
-        forwarded_allow_ips=list(config.console.proxies),
-        timeout_graceful_shutdown=GRACE_S,
-        # every viewer would cost its own compression of the same update
-        ws_per_message_deflate=False,
-    )

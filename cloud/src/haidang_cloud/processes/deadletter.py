@@ -7,15 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from haidang_cloud.blobs import Blobs
 from haidang_cloud.ingest import Directory
 from haidang_cloud.ingest.replay import replay
-from haidang_cloud.ingest.writer import Stores
-from haidang_cloud.lake import Archive
-from haidang_cloud.lake.archive import folder_of
 from haidang_cloud.processes.catalogue import in_force_now
-from haidang_cloud.processes.config import CloudConfig, load_config, series_of, state_of
-from haidang_cloud.processes.ingest import DAY_NS
+from haidang_cloud.processes.config import CloudConfig, load_config, state_of
+from haidang_cloud.processes.stores import stores_of
 from haidang_cloud.state import State, deadletter
 from haidang_cloud.state.deadletter import Kept
 from haidang_protocols.errors import UserError
@@ -68,7 +64,7 @@ def replay_letters(config_path: Path, wanted: Wanted, *, by: str) -> int:
     check_name(by, what="--by")
     config = load_config(config_path)
     done = refused = 0
-    with _state(config) as state, stores_of(config, state) as stores:
+    with _state(config) as state, stores_of(config, state, worker="replay") as stores:
         directory = in_force_now(state, config, Directory)
         waiting = _letters(config, state, wanted, replayed=wanted.number is not None)
         for found in replay(stores, directory, waiting, by=by):
@@ -77,25 +73,6 @@ def replay_letters(config_path: Path, wanted: Wanted, *, by: str) -> int:
             sys.stdout.write(f"{found.letter.id}: {what}{found.why and f': {found.why}'}\n")
     sys.stdout.write(f"{done} taken, {refused} still refused\n")
     return EXIT_REFUSED if refused else 0
-
-
-@contextmanager
-def stores_of(config: CloudConfig, state: State) -> Iterator[Stores]:
-    """What a replay stores into."""
-    series = series_of(config)
-    archive = Archive(folder_of(Path(config.lake), config.centre), worker="replay")
-    try:
-        yield Stores(
-            centre=config.centre,
-            state=state,
-            series=series,
-            archive=archive,
-            blobs=Blobs(Path(config.blobs), state, centre=config.centre),
-            keep_pictures_ns=config.snapshot_days * DAY_NS,
-        )
-    finally:
-        archive.close()
-        series.close()
 
 
 @contextmanager

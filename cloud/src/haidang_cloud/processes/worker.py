@@ -15,6 +15,7 @@ from haidang_cloud.processes import running
 from haidang_cloud.processes.catalogue import InForce
 from haidang_cloud.processes.config import CloudConfig, broker_of, load_config, series_of, state_of
 from haidang_cloud.processes.jobs import Job, Jobs
+from haidang_cloud.processes.stores import DAY_NS
 from haidang_cloud.processes.tidy import tidy_apart
 from haidang_cloud.state import dirty
 from haidang_cloud.state.database import State
@@ -27,7 +28,6 @@ log = logging.getLogger(__name__)
 
 REPORT_S = 60.0
 HOUR_S = 3600.0
-DAY_NS = 86_400 * 10**9
 LOOKS_DAYS = 365
 """Who looked at a picture is known for so much longer than the picture is kept."""
 

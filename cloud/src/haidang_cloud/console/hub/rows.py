@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from haidang_cloud.cases import CaseView
 from haidang_protocols.wire.messages import (
@@ -113,28 +114,11 @@ class EventRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def case_of_view(view: CaseView, names: Mapping[str, str]) -> CaseRow:
     """A case as the database has it; `names` are people by log-in name."""
-    return CaseRow(
-        id=view.id,
-        scope=view.scope,
-        place=view.place,
+    return replace(
+        case_of_message(view.message(), names),
         node=view.node,
-        camera=view.camera,
-        rule=view.rule,
-        type=view.type.value,
-        zone=view.zone,
-        cls=view.cls,
-        severity=view.severity.value,
-        state=view.state.value,
-        t=view.t_ns // MS_NS,
         raised=view.raised_ns // MS_NS,
-        changed=view.changed_ns // MS_NS,
         ended=None if view.ended_ns is None else view.ended_ns // MS_NS,
-        by=names.get(view.by, view.by),
-        note=view.note,
-        delayed=view.delayed,
-        synced=view.synced,
-        snapshot=view.snapshot,
-        box=view.box,
     )
 
 

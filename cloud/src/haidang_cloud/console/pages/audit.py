@@ -1,7 +1,7 @@
 """The audit page: who did what, with the chain's hashes; and who looked at which pictures."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -13,6 +13,7 @@ from nicegui import ui
 from haidang_cloud.blobs import Look
 from haidang_cloud.console.pages.ways import AUDIT
 from haidang_cloud.console.parts import Parts
+from haidang_cloud.console.saying import in_words
 from haidang_cloud.console.texts import texts
 from haidang_cloud.console.visitor import Visitor
 from haidang_cloud.people import audit
@@ -99,7 +100,7 @@ class _Page:
                         shown.props["title"] = cells["code"]
 
     def _line(self, line: Line) -> dict[str, str]:
-        detail = " · ".join(self._said(key, value) for key, value in line.detail.items())
+        detail = " · ".join(self._said(key, value) for key, value in self._worded(line))
         return {
             "number": str(line.number),
             "at": self._time(line.at_ns),
@@ -120,6 +121,15 @@ class _Page:
             "picture": look.record,
             "looks": str(look.looks),
         }
+
+    def _worded(self, line: Line) -> Iterator[tuple[str, object]]:
+        """What a line says; why something was refused in words of the viewer's language."""
+        told = dict(line.detail)
+        code, values = told.pop("code", None), told.pop("values", None)
+        if isinstance(values, dict):
+            told.pop("reason", None)
+            told["why"] = in_words(self._words, f"refused.{code}", values) or told.get("why", "")
+        return iter(told.items())
 
     def _said(self, key: str, value: object) -> str:
         said = value if isinstance(value, str) else msgspec.json.encode(value).decode()
