@@ -1,6 +1,6 @@
 // Zones and lines drawn over a camera's picture, by mouse, touch and keys. What would make an edge
 // cross another, or leave the picture, turns red while it is dragged and springs back when let go.
-import { fault, lineFault } from "./polygon.js";
+import { fault, isWhole, lineFault } from "./polygon.js";
 import { setting } from "./store.js";
 import { t, word } from "./words.js";
 
@@ -77,7 +77,7 @@ export const Editor = {
     },
   },
   methods: {
-    t, word,
+    t, word, isWhole,
     shown: (one) => nameOfShape(one, document.documentElement.lang),
     placed(i) {
       return i === this.at ? this.points : this.all[i].points;
@@ -210,7 +210,7 @@ export const Editor = {
       <slot></slot>
       <svg viewBox="0 0 1600 900" preserveAspectRatio="none" aria-hidden="true">
         <template v-for="(one, i) in all" :key="i">
-          <polygon v-if="one.kind === 'zone'" class="zone" :class="{ chosen: i === at, hot: i === at && wrong }" :points="path(placed(i))" @pointerdown="grab(i, $event)"/>
+          <polygon v-if="one.kind === 'zone'" class="zone" :class="{ chosen: i === at, hot: i === at && wrong, whole: isWhole(placed(i)) }" :points="path(placed(i))" @pointerdown="grab(i, $event)"/>
           <template v-else><polyline class="wire" :class="{ chosen: i === at, hot: i === at && wrong }" :points="path(placed(i))"/><path class="wire" :class="{ chosen: i === at }" :d="arrow(placed(i))"/>
             <polyline class="near" :points="path(placed(i))" @pointerdown="grab(i, $event)"/></template>
         </template>

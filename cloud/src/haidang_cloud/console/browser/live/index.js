@@ -17,4 +17,4 @@ export { HOLD_MS, Shot } from "./shot.js";
 export { Pieces } from "./pieces.js";
 export { plan } from "./sketch.js";
 export { arrow, Editor, forgetDrawing, keptDrawing } from "./editor.js";
-export { fault, lineFault } from "./polygon.js";
+export { fault, isWhole, lineFault } from "./polygon.js";

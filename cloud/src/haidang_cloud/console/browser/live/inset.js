@@ -1,4 +1,5 @@
 // Which part of what a camera sees a picture shows, among its zones.
+import { isWhole } from "./polygon.js";
 import { cameraOf, t } from "./words.js";
 
 export const Inset = {
@@ -13,10 +14,10 @@ export const Inset = {
     },
   },
   methods: {
-    t,
+    t, isWhole,
     path: (points) => points.map(([x, y]) => `${x * 160},${y * 90}`).join(" "),
   },
   template: `<svg v-if="it" class="inset" viewBox="0 0 160 90" role="img" :aria-label="t('queue.inset')"><title>{{ t("queue.inset") }}</title>
-    <polygon v-for="one in it.zones" :key="one.id" :class="{ hot: one.id === zone }" :points="path(one.polygon)"/>
+    <polygon v-for="one in it.zones" :key="one.id" :class="{ hot: one.id === zone, whole: isWhole(one.polygon) }" :points="path(one.polygon)"/>
     <polyline v-for="one in it.lines" :key="one.id" :points="path(one.points)"/><rect v-bind="frame"/></svg>`,
 };

@@ -22,6 +22,9 @@ function crosses(polygon) {
   return false;
 }
 
+// A zone that is the whole picture: to colour it would colour everything.
+export const isWhole = (polygon) => Math.abs(area(polygon)) > 0.9;
+
 function area(polygon) {
   return polygon.reduce((sum, [x0, y0], i) => {
     const [x1, y1] = polygon[(i + 1) % polygon.length];

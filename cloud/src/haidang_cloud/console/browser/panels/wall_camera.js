@@ -1,5 +1,5 @@
 // One camera: its picture with zones and lines over it, how it is, its rules, what it saw.
-import { age, ageOf, arrow, cameraOf, cameras, cameraState, caseTitle, clockTime, dayTime, decideDraft, Editor, events, forgetDrawing, hours, keptDrawing, live, Mark, nameOf, nodes, number, openCases, Pieces, placeLine, proposeDrawing, readDrafts, readPictures, setting, start, t, timer, waited, word } from "haidang-live";
+import { age, ageOf, arrow, cameraOf, cameras, cameraState, caseTitle, clockTime, dayTime, decideDraft, Editor, events, forgetDrawing, hours, isWhole, keptDrawing, live, Mark, nameOf, nodes, number, openCases, Pieces, placeLine, proposeDrawing, readDrafts, readPictures, setting, start, t, timer, waited, word } from "haidang-live";
 
 const PIECES = 12;
 
@@ -108,7 +108,7 @@ export default {
       await this.look();
     },
     changes: (draft) => draft.changes.map((one) => t(`camera.change.${one.kind}.${one.what}`, { name: one.name })).join("; "),
-    arrow, hours,
+    arrow, hours, isWhole,
     outcome: (draft) => t(`camera.draft.${draft.outcome}`, { n: draft.number }),
     path: (points) => points.map(([x, y]) => `${x * 1600},${y * 900}`).join(" "),
     middle(points) {
@@ -133,7 +133,7 @@ export default {
         <Pieces v-if="picture" :camera="camera" :newest="picture" :crop="row.crop" :older="older" :name="it.name" @gone="failed = picture"/>
         <div v-else class="nothing">{{ it.picture ? t("camera.grey") : t("cameras.hidden") }}</div>
         <svg viewBox="0 0 1600 900" preserveAspectRatio="none" aria-hidden="true">
-          <polygon v-for="zone in zones" :key="zone.id" class="zone" :class="{ hot: hot.has(zone.id) }" :points="path(zone.polygon)"/>
+          <polygon v-for="zone in zones" :key="zone.id" class="zone" :class="{ hot: hot.has(zone.id), whole: isWhole(zone.polygon) }" :points="path(zone.polygon)"/>
           <template v-for="line in lines" :key="line.id"><polyline class="wire" :points="path(line.points)"/><path class="wire" :d="arrow(line.points)"/></template>
         </svg>
         <span v-for="zone in zones" :key="zone.id" class="plate" :style="middle(zone.polygon)">{{ zone.name }}</span>
