@@ -36,7 +36,7 @@ export default {
         <td :data-label="t('nodes.clock')"><div v-if="one.row.at"><span class="state" :class="one.row.synced === false ? 'tone-notice' : ''">{{ one.row.synced === false ? t("nodes.clock_bad") : t("nodes.clock_good") }}</span><small v-if="Math.abs(one.row.skew_s) >= 2">{{ t("nodes.skew", { n: number(one.row.skew_s) }) }}</small></div><template v-else>—</template></td>
         <td class="number" :class="heat(one.row.temperature_c)" :data-label="t('nodes.temperature')"><div>{{ one.row.temperature_c == null ? "—" : number(one.row.temperature_c) + " °C" }}<small v-if="one.row.throttled" class="tone-bad">{{ t("nodes.throttled") }}</small></div></td>
         <td :data-label="t('nodes.version')"><div>{{ one.row.agent || "—" }}<small v-if="one.row.catalogue">{{ t("nodes.catalogue", { n: one.row.catalogue }) }}</small><small v-for="(sha, model) in one.row.models ?? {}" :key="model" class="cut">{{ model }}</small></div></td>
-        <td :data-label="t('nodes.reason')" style="max-width:320px">{{ because(one.row.because, one.row.reason) || "—" }}</td>
+        <td :data-label="t('nodes.reason')"><div style="max-width:320px">{{ because(one.row.because, one.row.reason) || "—" }}</div></td>
       </tr></tbody>
     </table></div></section>`,
 };
