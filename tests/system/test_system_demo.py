@@ -206,7 +206,9 @@ def test_what_cannot_be_asked_for_is_a_plain_sentence(tmp_path: Path) -> None:
     no_token = Servers(influxdb=somewhere, influxdb_token=tmp_path / "token")
     assert "--influxdb-token-file" in asked(servers=no_token)
     told = asked(servers=Servers(postgres="mysql://an:secret@db/x"))
-    assert told.startswith("--postgres mysql://an@db/x: is no address; it begins with postgresql:")
+    assert told.startswith(
+        "--postgres mysql://an:***@db/x: is no address; it begins with postgresql:"
+    )
     assert "--grafana needs --influxdb" in asked(servers=Servers(grafana=somewhere))
     with pytest.raises(UserError, match=r"`sudo apt install mosquitto`.* or `sudo dnf install"):
         mosquitto(Words("en"), folders=(str(tmp_path),))
@@ -243,7 +245,9 @@ def test_a_server_that_does_not_answer_is_a_plain_sentence(tmp_path: Path) -> No
     somewhere = "127.0.0.1:1"
     any_port = ("--port", "0")
     said = refused(*any_port, "--postgres", f"postgresql://an:secret@{somewhere}/x")
-    assert re.search(r"--postgres postgresql://an@127.0.0.1:1/x không dùng được: .*hãy xem", said)
+    assert re.search(
+        r"--postgres postgresql://an:\*+@127.0.0.1:1/x không dùng được: .*hãy xem", said
+    )
     influx = ("--influxdb", f"http://{somewhere}", "--influxdb-token-file", str(token))
     said = refused(*any_port, "--lang", "en", *influx)
     assert re.search(rf"--influxdb http://{somewhere} cannot be used: .*refused; does the", said)

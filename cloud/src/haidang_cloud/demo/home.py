@@ -34,6 +34,8 @@ SPOOL_MB = 32
 MB = 1_000_000
 FREE_MB = 150
 """What some hours of demo take, its spool filled while the link is cut."""
+LOW_MB = 30
+"""A disk with less is full within minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +136,10 @@ class Home:
             if path.name not in texts:
                 path.unlink()
         (self.node_catalogue / "VERSION").write_text(f"{number}\n", encoding="ascii")
+
+    def free_mb(self) -> int:
+        """What is left on its disk."""
+        return shutil.disk_usage(self.folder).free // MB
 
     def mark(self, made: Mapping[str, str]) -> None:
         """It is set up with these options: the next demo in this folder goes on from here."""

@@ -20,6 +20,7 @@ from haidang_cloud.demo.faults import Faults, faults_of
 from haidang_cloud.demo.home import (
     CENTRE,
     GUEST,
+    LOW_MB,
     Home,
     Lodging,
     Ports,
@@ -241,13 +242,14 @@ class _Demo:
     def serve(self) -> None:
         """Keep all alive until a signal asks for the end."""
         self._tell_ready()
-        look_s, waiting = 0.0, True
+        look_s, waiting, room = 0.0, True, True
         while not self._stop.asked.wait(TURN_S):
             self._crew.tend()
             now_s = time.monotonic()
             if now_s < look_s:
                 continue
             look_s = now_s + LOOK_S
+            room = self._tell_room(before=room)
             try:
                 self._watch.follow_catalogue()
                 waiting = waiting and not self._tell_first_alarm()
@@ -288,6 +290,13 @@ class _Demo:
         self._say("")
         self._say(words("try" if self._options.camera is None else "try_own"))
         self._say(words("stop"))
+
+    def _tell_room(self, *, before: bool) -> bool:
+        """Whether there is room on the disk; it is told when there is none any more."""
+        free_mb = self._home.free_mb()
+        if before and free_mb < LOW_MB:
+            self._say(self._words("disk_low", folder=self._home.folder, free=free_mb))
+        return free_mb >= LOW_MB
 
     def _tell_first_alarm(self) -> bool:
         found = self._watch.first_alarm(self._since_ns)

@@ -146,7 +146,8 @@ class Servers:
 
 
 def hidden(address: str) -> str:
-    """An address without the password that may stand in it."""
+    """An address with stars for the password that stands in it."""
     scheme, is_one, rest = address.partition("://")
     log_in, at, host = rest.rpartition("@")
-    return f"{scheme}{is_one}{log_in.partition(':')[0]}{at}{host}"
+    user, colon, _ = log_in.partition(":")
+    return f"{scheme}{is_one}{user}{colon and ':***'}{at}{host}"

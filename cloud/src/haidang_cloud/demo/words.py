@@ -67,6 +67,10 @@ _VI = {
         "{folder}: đĩa chỉ còn {free} MB, cần {needed} MB; hãy dọn bớt, hoặc chỉ một thư mục "
         "trên đĩa khác bằng --keep"
     ),
+    "disk_low": (
+        "Đĩa của {folder} chỉ còn {free} MB: khi đầy, nút bỏ bớt bản ghi và trung tâm thôi nhận; "
+        "hãy dọn bớt."
+    ),
     "failed": "{what} không xong: {why}",
     "slow": "sau {seconds} s vẫn chưa xong",
     "not_up": "{name} không trả lời sau {seconds} s: {why}",
@@ -164,6 +168,10 @@ _EN = {
     "disk_full": (
         "{folder}: {free} MB are left on its disk, {needed} MB are needed; free some, or name a "
         "folder on another disk with --keep"
+    ),
+    "disk_low": (
+        "{free} MB are left on the disk of {folder}: once it is full, the node drops records and "
+        "the centre takes none; free some."
     ),
     "failed": "{what} failed: {why}",
     "slow": "it is not done after {seconds} s",
