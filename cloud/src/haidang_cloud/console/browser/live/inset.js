@@ -2,11 +2,15 @@
 import { isWhole } from "./polygon.js";
 import { cameraOf, t } from "./words.js";
 
+const MOST = 0.5;
+
 export const Inset = {
   props: { camera: String, zone: String, crop: Array },
   computed: {
+    // what shows nearly all needs no word about where
     it() {
-      return cameraOf(this.camera);
+      const [x0, y0, x1, y1] = this.crop;
+      return (x1 - x0) * (y1 - y0) < MOST ? cameraOf(this.camera) : null;
     },
     frame() {
       const [x0, y0, x1, y1] = this.crop;

@@ -45,8 +45,8 @@ export default {
     bars() {
       const last = live.minute;
       const counts = Array.from({ length: 60 }, (_, i) => minutes.get(last - 59 + i)?.n ?? 0);
-      const now = lately(counts[58], counts[59]), most = Math.max(4, now, ...counts);
-      return { now, most, counts: counts.map((n) => (n ? Math.max(1.5, (n / most) * 46) : 0)) };
+      const now = lately(counts[58], counts[59]), most = Math.max(now, ...counts), scale = Math.max(4, most);
+      return { now, most, counts: counts.map((n) => (n ? Math.max(1.5, (n / scale) * 46) : 0)) };
     },
     ticks: () => quarters(live.minute),
   },
