@@ -253,6 +253,17 @@ def test_who_may_not_draw_or_gives_no_reason_or_comes_late_is_refused(centre: Ce
         used = technician.post(path, json={**drawing, "base": number, "dropped": []})
         assert used.status_code == 422
         assert used.json()["detail"].startswith("Quy tắc Tụ tập đông đang dùng “Lối đi”")
+        bow = {"name": {"vi": "Nơ"}, "polygon": [[0, 0], [1, 1], [1, 0], [0, 1]]}
+        crossed = {**drawing, "base": number, "zones": [bow]}
+        told = [technician.post(path, json=crossed).json()]
+        technician.cookies.set("haidang_language", "en")
+        told.append(technician.post(path, json=crossed).json())
+        assert [one["detail"].partition(":")[0] for one in told] == [
+            "Danh mục có 1 lỗi",
+            "The catalogue has 1 mistake(s)",
+        ]
+        assert told[0]["detail"].endswith("quanh vùng")
+        assert told[0]["mistakes"][0]["code"] == told[1]["mistakes"][0]["code"] == "crosses"
         draft = technician.post(path, json={**drawing, "base": number}).json()["id"]
         publish = f"/live/drafts/{draft}/publish"
         assert technician.post(publish, json={"why": "x"}).status_code == 403
