@@ -1,5 +1,6 @@
 """`haidang node check`: a camera is tried before a catalogue names it."""
 
+import json
 import re
 import socket
 from pathlib import Path
@@ -32,3 +33,6 @@ def test_where_no_camera_is_the_reason_is_told(capsys: pytest.CaptureFixture[str
     assert "nobody listens at that address" in capsys.readouterr().err
     assert main(["node", "check", "/no/such.mp4"]) == 2
     assert capsys.readouterr().err == "haidang: /no/such.mp4: there is no such file\n"
+    assert main(["node", "check", "/no/such.mp4", "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["source"], told["why"]["code"]) == ("/no/such.mp4", "camera.no_file")

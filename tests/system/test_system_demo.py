@@ -229,6 +229,8 @@ def test_a_camera_or_a_model_that_no_node_can_read_is_a_plain_sentence(tmp_path:
     assert "ftp:// is not known; allowed: rtsp://" in said
     said = refused("--camera", "rtsp://an:secret@127.0.0.1:1/x", *model)
     assert "rtsp://127.0.0.1:1/x: nobody listens at that address; look at its address" in said
+    said = refused("--port", "0", "--camera", "rtsp://127.0.0.1:1/x", *model[-2:])
+    assert "--camera rtsp://127.0.0.1:1/x: không có gì trả lời ở địa chỉ đó; hãy xem" in said
     junk = tmp_path / "junk.tflite"
     junk.write_text("no film and no model\n")
     assert "junk.tflite: is no video that can be read; give a" in refused(

@@ -20,6 +20,8 @@ from haidang_protocols.errors import UserError
 CAMERA, PLACE, RULE = "my-camera", "my-place", "somebody"
 PASSWORD = "HAIDANG_DEMO_CAMERA_PASSWORD"  # noqa: S105  # a variable's name
 MIN_SCORE = 0.5
+NO_PICTURE = 1
+"""How `haidang node check --json` ends when it says why."""
 STREET_LABELS = ("person", "car", "motorbike", "motorcycle", "bicycle", "bus", "truck")
 _ALL = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
 
@@ -73,9 +75,7 @@ class Model:
 def shows_own(home: Home, progress: Progress, own: Own) -> Shows:
     """Put the model on the node and write a catalogue for the camera; raises `UserError`."""
     with progress.step("step_camera"):
-        check = (programs.haidang(), "node", "check", source_of(own.camera))
-        a_file = _is_file(own.camera) and not own.camera.startswith("/dev/")
-        progress.run(*check, refused="camera_file" if a_file else "camera_dark")
+        _look(progress, own.camera)
     with progress.step("step_model", model=Path(own.model).name):
         known = _install(home, progress, own)
     texts = shipped_catalogue()
@@ -93,6 +93,24 @@ def shows_own(home: Home, progress: Progress, own: Own) -> Shows:
     texts["centre.yaml"] = _dump(centre)
     texts["cameras.yaml"] = _dump({"cameras": [_camera(own.camera, known, words)]})
     return Shows(texts=texts, models=(), cameras=1)
+
+
+def _look(progress: Progress, camera: str) -> None:
+    """Raise `UserError`, in the language that is spoken, for a camera that gives no picture."""
+    a_file = _is_file(camera) and not camera.startswith("/dev/")
+    refused = "camera_file" if a_file else "camera_dark"
+    check = (programs.haidang(), "node", "check", "--json", source_of(camera))
+    done = progress.outcome(*check, refused=refused)
+    if done.returncode == NO_PICTURE:
+        from haidang_cloud.console.texts import texts  # the wall is heavy: only who needs it
+
+        told = json.loads(done.stdout)
+        known = texts(progress.words.language).get(f"why.{told['why']['code']}", "")
+        reason = known.format_map(told["why"]["values"]) or told["why"]["sentence"]
+        raise UserError(progress.words(refused, why=f"{told['source']}: {reason}"))
+    if done.returncode:
+        why = done.stderr.strip().removeprefix("haidang: ")
+        raise UserError(progress.words(refused, why=why))
 
 
 def _install(home: Home, progress: Progress, own: Own) -> Model:

@@ -51,10 +51,20 @@ class Progress:
 
         Raises `UserError` when it fails: the words `refused`, with `what` it was and `why`.
         """
+        done = self.outcome(*command, stdin=stdin, refused=refused)
+        if done.returncode != 0:
+            said = done.stderr.strip() or done.stdout.strip()
+            why = said[-LAST_WORDS:].removeprefix("haidang: ")
+            raise UserError(self.words(refused, what=_what(command), why=why))
+        return done.stdout
+
+    def outcome(
+        self, *command: str, stdin: str = "", refused: str = "failed"
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run a command to its end, however it ends; as `run` when it does not."""
         leash = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid())]
-        what = " ".join(("haidang", *command[1:4]))
         try:
-            done = subprocess.run(  # noqa: S603  # our own commands, no shell
+            return subprocess.run(  # noqa: S603  # our own commands, no shell
                 [*leash, *command],
                 input=stdin,
                 capture_output=True,
@@ -67,12 +77,7 @@ class Progress:
             )
         except subprocess.TimeoutExpired as error:
             slow = self.words("slow", seconds=f"{COMMAND_S:.0f}")
-            raise UserError(self.words(refused, what=what, why=slow)) from error
-        if done.returncode != 0:
-            said = done.stderr.strip() or done.stdout.strip()
-            why = said[-LAST_WORDS:].removeprefix("haidang: ")
-            raise UserError(self.words(refused, what=what, why=why))
-        return done.stdout
+            raise UserError(self.words(refused, what=_what(command), why=slow)) from error
 
     def wait(self, ready: Callable[[], bool], *children: Child, timeout_s: float = 90.0) -> None:
         """Poll until `ready`; raises `UserError` when a child dies or it takes too long."""
@@ -89,3 +94,8 @@ class Progress:
                     self.words("not_up", name=names, seconds=f"{timeout_s:.0f}", why=why)
                 )
             time.sleep(POLL_S)
+
+
+def _what(command: tuple[str, ...]) -> str:
+    """A command by its words, without options and folders."""
+    return " ".join(("haidang", *command[1:4]))
