@@ -47,12 +47,13 @@ export function ageOf(ms) {
   return Math.max(0, live.now - ms);
 }
 
+// In whole units that are over, as timers count: what has waited two and a half hours is no three.
 export function age(ms) {
   const s = Math.floor(ms / 1000);
-  if (s < 100) return t("age.s", { n: s });
-  if (s < 5400) return t("age.m", { n: Math.round(s / 60) });
-  if (s < 129600) return t("age.h", { n: Math.round(s / 3600) });
-  return t("age.d", { n: Math.round(s / 86400) });
+  if (s < 120) return t("age.s", { n: s });
+  if (s < 7200) return t("age.m", { n: Math.floor(s / 60) });
+  if (s < 172800) return t("age.h", { n: Math.floor(s / 3600) });
+  return t("age.d", { n: Math.floor(s / 86400) });
 }
 
 export function ago(ms) {
