@@ -153,6 +153,19 @@ def test_a_missed_detection_delays_nothing() -> None:
     assert len(scene.at(1.0, {1: IN})) == 1
 
 
+def test_a_faint_look_interrupts_nothing_begins_nothing_and_fires_nothing() -> None:
+    scene = Scene(camera(intrusion(after_s=1.0, clear_s=2.0, min_score=0.5)))
+    assert scene.at(0.0, {1: IN}, score=0.3) == [], "not sure yet: the time does not run"
+    assert scene.at(0.5, {1: IN}) == []
+    assert scene.at(1.0, {1: IN}, score=0.3) == []
+    assert scene.at(1.5, {1: IN}, score=0.3) == [], "its time is over, but this look is not sure"
+    (begin,) = scene.at(1.6, {1: IN})
+    for at_s in (2.5, 3.5, 4.5, 5.5):
+        assert scene.at(at_s, {1: IN}, score=0.3) == [], "seen faintly is still there"
+    (end,) = scene.at(7.5, {1: OUT}, score=0.3)
+    assert (end.event, end.duration_s) == (begin.event, 5.0)
+
+
 def test_each_intruder_is_an_event_and_a_changed_id_is_none() -> None:
     scene = Scene(camera(intrusion()))
     (first,) = scene.at(0.0, {1: IN})
@@ -290,6 +303,19 @@ def test_a_crowd_begins_with_enough_and_ends_when_they_are_fewer_for_long_enough
     assert (end.phase, end.event) == (Phase.END, begin.event)
 
 
+def test_who_is_seen_faintly_stays_a_member_for_a_moment() -> None:
+    rule = CrowdRule(
+        id="r", name=NAME, classes=("person",), zone="yard", count=2, after_s=1.0, clear_s=1.0
+    )
+    scene = Scene(camera(rule))
+    both: dict[int, Any] = {1: (0.6, 0.5), 2: (0.7, 0.5)}
+    assert scene.at(0.0, both, score=0.3) == []
+    scene.at(0.5, both)
+    assert len(scene.at(1.5, both, score=0.3)) == 1
+    assert scene.at(2.4, both, score=0.3) == []
+    assert scene.at(4.0, both, score=0.3)[0].phase is Phase.END, "faint for too long"
+
+
 def test_loitering_allows_a_short_absence_and_no_long_one() -> None:
     rule = LoiteringRule(id="r", name=NAME, classes=("person",), zone="yard", dwell_s=10, clear_s=3)
     scene = Scene(camera(rule))
@@ -317,6 +343,14 @@ def test_counts_are_weighted_by_time_not_by_looks() -> None:
     assert counts[("yard", "person")] == (pytest.approx(0.25), 1)
     assert counts[("", "person")] == (pytest.approx(1.25), 2)
     assert (told.interval_s, told.frames) == (10.0, 22)
+
+
+def test_one_who_is_seen_under_another_id_counts_once() -> None:
+    scene = Scene(camera(intrusion(), observe_s=10))
+    scene.at(0.0, {1: IN, 2: (0.8, 0.5)})
+    scene.at(0.5, {1: IN, 2: None, 3: (0.81, 0.5)}, covered=True)
+    (told,) = [r for r in scene.tick(10.0) if isinstance(r, Observation)]
+    assert {(c.zone, c.max) for c in told.counts} == {("", 2), ("yard", 2)}
 
 
 def test_an_empty_yard_is_told_as_empty_and_a_blind_camera_not_at_all() -> None:

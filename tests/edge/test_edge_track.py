@@ -92,6 +92,49 @@ def test_a_rider_and_the_bicycle_stay_two() -> None:
     assert sorted((t.id, t.cls) for t in tracks) == [(1, 0), (2, 1)]
 
 
+def test_one_object_told_twice_is_one_track() -> None:
+    """A box and a shifted, less sure one over it: the second begins nothing, and takes nothing."""
+    tracker = Tracker()
+    ids: set[int] = set()
+    for n in range(10):
+        x = 0.2 + 0.02 * n
+        tracks = look(tracker, n / 5, box(x, 0.4, score=0.8), box(x + 0.03, 0.4, score=0.55))
+        ids |= {t.id for t in tracks}
+        assert tracks[0].box[0] == pytest.approx(x)
+    assert ids == {1}
+
+
+def test_two_who_come_apart_again_are_two() -> None:
+    tracker = Tracker()
+    for n in range(12):
+        apart = 0.05 * abs(n - 6)
+        tracks = look(tracker, n / 5, box(0.3 - apart, 0.4), box(0.31 + apart, 0.4, score=0.8))
+    assert sorted(t.id for t in tracks if t.seen) == [1, 2]
+
+
+def test_who_stands_keeps_its_id_while_another_walks_past_and_both_are_one_box() -> None:
+    """A thin walker passes a thin stander; for two looks the detector tells one box for both."""
+    tracker = Tracker()
+
+    def thin(x: float) -> Row:
+        return (x, 0.4, x + 0.03, 0.65, 0.9, 0.0)
+
+    for n in range(16):
+        x = 0.34 + 0.02 * n
+        passing = abs(x - 0.5) < 0.025
+        tracks = look(tracker, n / 5, *([thin((x + 0.5) / 2)] if passing else [thin(0.5), thin(x)]))
+    assert {t.id: t.box[0] for t in tracks} == {1: pytest.approx(0.64), 2: pytest.approx(0.5)}
+
+
+def test_a_track_is_covered_while_another_is_seen_at_its_place() -> None:
+    tracker = Tracker()
+    for n in range(5):
+        look(tracker, n / 5, box(0.4, 0.4), box(0.7 - 0.06 * n, 0.4))
+    hidden = {t.id: (t.seen, t.covered) for t in look(tracker, 1.0, box(0.41, 0.4))}
+    assert sorted(hidden.values()) == [(False, True), (True, False)]
+    assert [t.covered for t in look(tracker, 1.2)] == [False, False], "nobody is seen there"
+
+
 def test_what_is_much_larger_is_something_else() -> None:
     tracker = Tracker()
     look(tracker, 0, box(0.4, 0.4, size=0.05))

@@ -9,7 +9,7 @@ from haidang_edge.rules.crossing import Crossing, Crossings
 from haidang_edge.rules.geometry import Point
 from haidang_edge.rules.schedule import Schedule
 from haidang_edge.rules.spells import UNSEEN_NS
-from haidang_edge.rules.tally import Key, Tally, present
+from haidang_edge.rules.tally import Key, Tally, how_many
 from haidang_edge.rules.watches import Context, CrowdWatch, LineWatch, Seen, Watch, ZoneWatch
 from haidang_edge.track import Track
 from haidang_protocols.catalogue.model import Camera, CrowdRule, LineRule, Rule
@@ -168,9 +168,9 @@ class Rules:
         here = [
             track
             for track in tracks
-            if track.confirmed and mono_ns - track.last_ns <= UNSEEN_NS and self._counts(track)
+            if track.confirmed and _present(track, mono_ns) and self._counts(track)
         ]
-        self._tally.look(present(key for track in here for key in self._places(track)), mono_ns)
+        self._tally.look(how_many(key for track in here for key in self._places(track)), mono_ns)
         for line, crossed in crossings.items():
             for crossing in filter(lambda c: self._counts(c.track), crossed):
                 label = self._context.label(crossing.track)
@@ -192,6 +192,15 @@ class Rules:
     def _closed_tally(self, mono_ns: int) -> Told:
         told = self._tally.close(mono_ns)
         return [] if told is None else [told]
+
+
+def _present(track: Track, mono_ns: int) -> bool:
+    """Whether it is there now: seen, or merely missed for a moment.
+
+    A track that another one covers may be the same object under an older id: two are not counted
+    where one is seen.
+    """
+    return track.seen or (mono_ns - track.last_ns <= UNSEEN_NS and not track.covered)
 
 
 def _shape(camera: Camera, rule: Rule) -> tuple[Point, ...]:

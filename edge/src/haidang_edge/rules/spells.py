@@ -36,11 +36,18 @@ class Subject:
 
 @dataclass(slots=True)
 class Spell:
-    """One subject's time in a condition; `left` when it was seen elsewhere, not merely missed."""
+    """One subject's time in a condition.
+
+    Attributes:
+        sure: whether its newest look was one that could have begun the spell.
+        gone: it was not in the condition at the newest look.
+        left: it was seen elsewhere, not merely missed.
+    """
 
     subject: Subject
     since_ns: int
     last_ns: int
+    sure: bool = True
     gone: bool = False
     left: bool = False
     event: Event | None = None
@@ -88,14 +95,17 @@ class Spells:
                 # who was seen to leave has left, also when they are out of the picture since
                 spell.gone, spell.left = True, spell.left or key in seen
 
-    def hold(self, key: int, subject: Subject, mono_ns: int) -> None:
-        """A look has shown that the condition holds for `key`."""
+    def hold(self, key: int, subject: Subject, mono_ns: int, *, sure: bool = True) -> None:
+        """A look has shown that the condition holds for `key`.
+
+        A look that is not `sure` lets a spell go on; it begins none and lets none fire.
+        """
         spell = self._by_key.get(key)
-        if spell is None:
-            self._by_key[key] = Spell(subject, mono_ns, mono_ns)
-        else:
-            spell.subject, spell.last_ns = subject, mono_ns
+        if spell is not None:
+            spell.subject, spell.last_ns, spell.sure = subject, mono_ns, sure
             spell.gone = spell.left = False
+        elif sure:
+            self._by_key[key] = Spell(subject, mono_ns, mono_ns)
 
     def rename(self, old: int, new: int) -> None:
         """The subject goes on under another key."""
@@ -124,7 +134,8 @@ class Spells:
         return [self._end(spell, mono_ns) for spell in spells.values() if spell.event is not None]
 
     def _fires(self, spell: Spell, mono_ns: int) -> bool:
-        return spell.last_ns == mono_ns and mono_ns - spell.since_ns >= self._patience.hold
+        now = spell.sure and spell.last_ns == mono_ns
+        return now and mono_ns - spell.since_ns >= self._patience.hold
 
     def _waits(self, spell: Spell) -> int:
         if spell.left:

@@ -94,7 +94,7 @@ class Tally:
         return round(count.sum_ns / self._seen_ns, 4) if self._seen_ns else float(count.now)
 
 
-def present(keys: Iterable[Key]) -> dict[Key, int]:
+def how_many(keys: Iterable[Key]) -> dict[Key, int]:
     """How often each key stands in `keys`."""
     counts: dict[Key, int] = {}
     for key in keys:

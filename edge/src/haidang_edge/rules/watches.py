@@ -47,14 +47,8 @@ class Context:
         return self.labels[track.cls] if 0 <= track.cls < len(self.labels) else ""
 
     def watched(self, rule: Rule, tracks: Iterable[Track]) -> list[Track]:
-        """The tracks that a rule may look at."""
-        return [
-            track
-            for track in tracks
-            if track.confirmed
-            and track.score >= rule.min_score
-            and self.label(track) in rule.classes
-        ]
+        """The tracks that a rule may look at, faint ones too."""
+        return [track for track in tracks if track.confirmed and self.label(track) in rule.classes]
 
     def event(self, rule: Rule, subject: Subject, phase: Phase, mono_ns: int) -> Event:
         """An event of `rule`; its wall time is fixed later."""
@@ -129,7 +123,9 @@ class ZoneWatch:
         for track in here:
             if track.id not in self._spells:
                 self._inherit(track, seen.mono_ns)
-            self._spells.hold(track.id, self._subject(track), seen.mono_ns)
+            # who was surely there and is now seen faintly is there still
+            sure = track.score >= self._rule.min_score
+            self._spells.hold(track.id, self._subject(track), seen.mono_ns, sure=sure)
         return self._spells.settle(seen.mono_ns)
 
     def tick(self, mono_ns: int, *, on: bool) -> list[Event]:
@@ -164,6 +160,7 @@ class CrowdWatch:
     def __init__(self, rule: CrowdRule, polygon: Sequence[Point], context: Context) -> None:
         """Watch `polygon`."""
         self._rule, self._polygon, self._context = rule, polygon, context
+        self._sure_ns: dict[int, int] = {}
         patience = Patience(hold=_ns(rule.after_s), clear=_ns(rule.clear_s), absence=0)
         self._spells = _spells(patience, rule, context)
 
@@ -171,13 +168,7 @@ class CrowdWatch:
         """See `Watch`."""
         if not on:
             return self._spells.close(seen.mono_ns)
-        # in a crowd somebody is hidden at every look: who was here a moment ago still is
-        members = [
-            track
-            for track in self._context.watched(self._rule, seen.tracks)
-            if seen.mono_ns - track.last_ns <= UNSEEN_NS
-            and geometry.inside(track.foot, self._polygon)
-        ]
+        members = self._members(seen)
         enough = len(members) >= self._rule.count
         self._spells.absent({0} if enough else set(), {0}, seen.mono_ns)
         if enough:
@@ -191,6 +182,22 @@ class CrowdWatch:
     def close(self, mono_ns: int) -> list[Event]:
         """See `Watch`."""
         return self._spells.close(mono_ns)
+
+    def _members(self, seen: Seen) -> list[Track]:
+        """Who is here, and was surely here a moment ago: somebody is hidden at every look."""
+        tracks = self._context.watched(self._rule, seen.tracks)
+        alive = {track.id for track in tracks}
+        self._sure_ns = {key: at for key, at in self._sure_ns.items() if key in alive}
+        self._sure_ns |= {
+            track.id: track.last_ns for track in tracks if track.score >= self._rule.min_score
+        }
+        return [
+            track
+            for track in tracks
+            if seen.mono_ns - track.last_ns <= UNSEEN_NS
+            and self._sure_ns.get(track.id, -1) >= seen.mono_ns - UNSEEN_NS
+            and geometry.inside(track.foot, self._polygon)
+        ]
 
     def _subject(self, members: Sequence[Track]) -> Subject:
         names = {self._context.label(track) for track in members}
@@ -235,6 +242,7 @@ class LineWatch:
         way = "forward" if crossing.forward else "backward"
         return self._rule.direction in ("both", way) and bool(
             self._context.watched(self._rule, [crossing.track])
+            and crossing.track.score >= self._rule.min_score
         )
 
     def _event(self, crossing: Crossing, mono_ns: int) -> Event:

@@ -174,7 +174,8 @@ class _Rule(Struct, frozen=True, kw_only=True, tag_field="kind"):
 
     Attributes:
         classes: labels of the camera's model that it watches; all others are ignored.
-        min_score: a detection below is not looked at.
+        min_score: a detection below begins nothing and raises nothing; what a better one began
+            goes on by it.
         after_s: how long its condition must hold before it fires.
         clear_s: how long the condition must be gone before it ends.
         schedule: when it is on, in the centre's time zone; empty is always.
