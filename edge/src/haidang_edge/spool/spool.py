@@ -86,8 +86,7 @@ class _Stored(msgspec.Struct, frozen=True):
     ranges: tuple[tuple[int, int], ...]
 
 
-@dataclass(slots=True)
-class _Waiting:
+class _Waiting(msgspec.Struct, frozen=True, gc=False):
     """A record that was taken and is not written yet."""
 
     seq: int
@@ -413,9 +412,10 @@ class Spool:
 
     def _commit(self, batch: list[_Waiting]) -> None:
         """Write and sync all of `batch`, highest class first; what cannot be is accounted for."""
+        classes = {record.cls for record in batch}
         for cls in reversed(LOWEST_FIRST):
-            if records := [record for record in batch if record.cls is cls]:
-                self._commit_class(cls, records)
+            if cls in classes:
+                self._commit_class(cls, [record for record in batch if record.cls is cls])
         with self._lock:
             if len(self._done) - self._saved_len > SAVE_STORED_EVERY:
                 self._save_stored()
@@ -443,17 +443,8 @@ class Spool:
     def _write_some(self, cls: RecordClass, records: list[_Waiting]) -> int:
         """Write as many as fit into one segment, sync, and index them; returns how many."""
         seg = self._active(cls, len(records[0].payload) + segment.FRAME.size, records[0].seq)
-        parts: list[bytes] = []
-        offsets: list[int] = []
-        end = seg.end
-        for record in records:
-            start = end + segment.FRAME.size
-            end = start + len(record.payload)
-            if end > seg.size:
-                break
-            parts += (segment.lead(record.seq, record.appended_ns, record.payload), record.payload)
-            offsets.append(start)
-        self._files.write(seg.fd, seg.end, b"".join(parts))
+        data, offsets = segment.framed(records, at=seg.end, size=seg.size)
+        self._files.write(seg.fd, seg.end, data)
         self._files.sync(seg.fd)
         written = records[: len(offsets)]
         with self._lock:
