@@ -1,10 +1,15 @@
 """The agent's parts by themselves: configuration, declarations, records, keepers, board."""
 
+import contextlib
+import multiprocessing
+import os
 import socket
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from multiprocessing.reduction import send_handle
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,17 +18,29 @@ import msgspec
 import pytest
 import yaml
 
-from haidang_edge.agent import board
+from haidang_edge.agent import board, entry
 from haidang_edge.agent.config import load_config
 from haidang_edge.agent.declared import Declarations
 from haidang_edge.agent.facts import Facts, ModelFacts, Question
 from haidang_edge.agent.keepers import CameraKeeper, EngineKeeper, Limits, boottime_ns
+from haidang_edge.agent.link import Asking
 from haidang_edge.agent.mailbox import Mailbox
-from haidang_edge.agent.messages import Pulse, Told
+from haidang_edge.agent.messages import (
+    FROM_ENGINE,
+    Attach,
+    EngineJob,
+    Pulse,
+    Ready,
+    Refused,
+    Told,
+    encode,
+)
 from haidang_edge.agent.notify import Notifier
 from haidang_edge.agent.recorder import Recorder
+from haidang_edge.detect import ModelStore, recipes
 from haidang_edge.errors import NodeConfigError
 from haidang_edge.spool import NodeClock, Spool, SpoolSettings
+from haidang_edge.street import Street, StreetSettings
 from haidang_protocols.catalogue import CatalogueRefusedError
 from haidang_protocols.catalogue.loader import load
 from haidang_protocols.errors import UserError
@@ -40,6 +57,7 @@ from haidang_protocols.wire.records import (
 from haidang_protocols.wire.snapshot import decode_snapshot
 from servers.node import CATALOGUE
 
+RECIPES = Path(recipes.__file__).parent
 GOOD: dict[str, Any] = {
     "centre": "demo",
     "site": "gate",
@@ -316,6 +334,62 @@ def keeper(**pulse: Any) -> CameraKeeper:
     fields: dict[str, Any] = {"state": CameraState.LIVE, "capture_ns": now_ns, "look_ns": now_ns}
     camera = load(CATALOGUE).cameras[0]
     return CameraKeeper(camera, child, engine, pulse=Pulse(**fields | pulse))
+
+
+def test_a_model_that_sees_what_has_no_label_says_so_however_late_and_leaves(
+    tmp_path: Path,
+) -> None:
+    """Only what an SSD sees tells how many classes it knows; until then it works."""
+    recipe = yaml.safe_load((RECIPES / "haidang-street.yaml").read_text())
+    manifest = tmp_path / "few.yaml"
+    manifest.write_text(yaml.safe_dump(recipe | {"name": "few", "classes": ["person"]}))
+    model = ModelStore(tmp_path / "models").add(RECIPES / recipe["file"], manifest=manifest)
+    size = model.manifest.input
+    facts = ModelFacts(
+        name="few",
+        sha256=model.manifest.sha256,
+        labels=model.labels,
+        width=size.width,
+        height=size.height,
+        letterbox=False,
+    )
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    job = encode(EngineJob(models=str(tmp_path / "models"), model=facts))
+    engine = context.Process(target=entry.engine, args=(theirs, job), daemon=True)
+    engine.start()
+    theirs.close()
+    assert FROM_ENGINE.decode(ours.recv_bytes()) == Ready()
+
+    asking, answering = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    slot = os.memfd_create("slot")
+    os.ftruncate(slot, size.width * size.height * 3)
+    ours.send_bytes(encode(Attach(camera="gate", width=size.width, height=size.height)))
+    for descriptor in (answering.fileno(), slot):
+        send_handle(ours, descriptor, engine.pid)
+    answering.close()
+    link = Asking(asking.detach(), slot, width=size.width, height=size.height)
+    junction = StreetSettings(view="junction", width=size.width, height=size.height, seed=5)
+    street = Street(junction)
+    link.pixels[:] = 0
+    said = b""
+    for t_s in range(20, 400, 4):
+        with contextlib.suppress(ConnectionError, BrokenPipeError):
+            link.socket.send(struct.pack("<ff", 1.0, 1.0))
+            link.socket.recv(65536)
+        link.pixels[:] = street.look(float(t_s))[0]
+        while ours.poll(0.0) and b"refused" not in said:
+            said = ours.recv_bytes()
+        if b"refused" in said:
+            break
+    link.close()
+    engine.join(30)
+    assert engine.exitcode == 0, "no traceback"
+    refused = FROM_ENGINE.decode(said)
+    assert isinstance(refused, Refused)
+    assert "model few sees class" in str(refused.why)
+    assert "its 1 labels count from 0" in str(refused.why)
+    ours.close()
 
 
 def test_a_camera_hangs_when_it_is_quiet_or_does_not_get_on() -> None:

@@ -33,13 +33,12 @@ def run(connection: Connection, job: bytes) -> None:
         model = ModelStore(Path(told.models)).load(told.model.name)
         least = min(FAINT_SCORE, model.manifest.min_score)
         engine = open_engine(model, min_score=least)
+        connection.send_bytes(messages.encode(messages.Ready()))
+        # while it serves too: only what a model sees tells that its labels are too few
+        _Server(connection, engine).serve()
     except ModelError as error:
-        connection.send_bytes(
-            messages.encode(messages.Refused(why=because("model.refused", why=str(error))))
-        )
-        return
-    connection.send_bytes(messages.encode(messages.Ready()))
-    _Server(connection, engine).serve()
+        refused = messages.Refused(why=because("model.refused", why=str(error)))
+        connection.send_bytes(messages.encode(refused))
 
 
 class _Server:
