@@ -93,11 +93,11 @@ def test_a_centre_whose_archive_is_full_acknowledges_nothing_until_there_is_room
     def waiting() -> int:
         return len(line.notes("n1").settled) - line.stored()
 
+    wait_for(lambda: any(w.said("No space left") for w in line.workers), "a full archive")
     wait_for(lambda: waiting() > 1500, "the spool takes what the centre cannot")
     stored = line.stored()
     wait_for(lambda: waiting() > 2000, "hardly anything more is stored")
     assert line.stored() < stored + 100, "but for what fits into a page that was begun"
-    assert any(worker.said("No space left") for worker in line.workers)
     files = len(list(folder_of(disk / "lake", "c").iterdir()))
     (disk / "others").unlink()
     grow(disk, size="64m")
