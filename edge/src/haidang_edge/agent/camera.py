@@ -31,6 +31,8 @@ from haidang_protocols.wire.reasons import Reason, because, sentence
 log = logging.getLogger(__name__)
 
 PULSE_S = 1.0
+GIVE_BACK_S = 10.0
+"""How often memory that is free goes back: it takes a few milliseconds."""
 RATE_OVER = 10
 """Pulses over which the frame rate is told."""
 
@@ -146,13 +148,16 @@ class _Child:
     # --- the talking thread: the supervisor -------------------------------------------------
 
     def _talk(self) -> None:
-        pulse_s = time.monotonic()
+        pulse_s = give_back_s = time.monotonic()
         while True:
             if self._connection.poll(max(0.0, pulse_s - time.monotonic())):
                 self._listen()
             if time.monotonic() >= pulse_s:
                 pulse_s = time.monotonic() + PULSE_S
                 self._send(self._pulse())
+            if time.monotonic() >= give_back_s:
+                give_back_s = time.monotonic() + GIVE_BACK_S
+                process.give_back()
 
     def _listen(self) -> None:
         try:

@@ -28,6 +28,17 @@ def begin(name: str) -> None:
     threading.current_thread().name = name
 
 
+def give_back() -> None:
+    """Give the system what lies free between what is used, where the C library can (glibc).
+
+    Pictures come and go in the heap, and small things settle among them: a camera's process held up
+    to 56 MB that nobody used.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 def _fall(failed: threading.ExceptHookArgs) -> None:
     """A thread that fails takes its process along: the supervisor starts a whole one."""
     if failed.exc_value is not None:
