@@ -86,7 +86,11 @@ def write(folder: Path) -> list[Path]:
 
 def _schema(kind: Any) -> dict[str, Any]:  # noqa: ANN401  # a type form is any object
     (top,), parts = msgspec.json.schema_components([kind], ref_template=_REF)
-    classes = {part.__name__: part for part in _structs(msgspec.Struct)}
+    ours = __package__
+    # others may have a struct of the same name
+    classes = {
+        part.__name__: part for part in _structs(msgspec.Struct) if part.__module__.startswith(ours)
+    }
     for name, part in parts.items():
         if name in classes:
             _describe(part, classes[name])
