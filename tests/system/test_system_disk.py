@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,13 @@ def fill(path: Path) -> None:
     with path.open("wb", buffering=0) as other, pytest.raises(OSError, match="No space"):
         while other.write(bytes(4096)):
             pass
+
+
+def stands(figure: Callable[[], int]) -> bool:
+    """Whether a figure is the same after two seconds: watermarks come one a second at most."""
+    before = figure()
+    time.sleep(2)
+    return figure() == before
 
 
 def test_a_node_whose_disk_fills_tells_what_it_drops_and_goes_on(
@@ -95,6 +103,7 @@ def test_a_centre_whose_archive_is_full_acknowledges_nothing_until_there_is_room
 
     wait_for(lambda: any(w.said("No space left") for w in line.workers), "a full archive")
     wait_for(lambda: waiting() > 1500, "the spool takes what the centre cannot")
+    wait_for(lambda: stands(line.stored), "the last word from before it was full")
     stored = line.stored()
     wait_for(lambda: waiting() > 2000, "hardly anything more is stored")
     assert line.stored() < stored + 100, "but for what fits into a page that was begun"
