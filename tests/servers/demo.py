@@ -46,10 +46,11 @@ def _called(pid: int) -> str:
     return " ".join((str(pid), *plain))
 
 
-def _pss_mb(pid: int) -> float:
+def _held_mb(pid: int, *kinds: str) -> float:
+    """MB of these kinds of its memory, as the kernel calls them."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    found = re.search(r"^Pss:\s+(\d+)", text, re.MULTILINE)
-    return int(found.group(1)) / 1024 if found else 0.0
+    kilobytes = (re.search(rf"^{kind}:\s+(\d+)", text, re.MULTILINE) for kind in kinds)
+    return sum(int(found.group(1)) for found in kilobytes if found) / 1024
 
 
 def _ordinary(folder: Path) -> list[str]:
@@ -173,10 +174,19 @@ class Demo:
 
     def memory(self) -> dict[str, float]:
         """MB of each process by what it is, what is shared counted by its share (PSS)."""
+        return self._memory("Pss")
+
+    def own_memory(self) -> dict[str, float]:
+        """The same without pages of files: those are the system's, and a process's share of them
+        changes with whoever else runs the same programs.
+        """
+        return self._memory("Pss_Anon", "Pss_Shmem")
+
+    def _memory(self, *kinds: str) -> dict[str, float]:
         found: dict[str, float] = {}
         for pid in self.pids():
             with contextlib.suppress(OSError):
-                found[_called(pid)] = _pss_mb(pid)
+                found[_called(pid)] = _held_mb(pid, *kinds)
         return found
 
     def pid_of(self, *words: str) -> int:

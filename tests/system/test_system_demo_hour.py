@@ -91,7 +91,7 @@ def watched(demo: Demo, page: Browser, log: Path) -> dict[str, list[Look]]:
     looks: dict[str, list[Look]] = defaultdict(list)
     begun_s = time.monotonic()
     while (at_s := time.monotonic() - begun_s) < MINUTES * 60:
-        memory, account = demo.memory(), demo.account()
+        memory, account = demo.own_memory(), demo.account()
         memory[PAGE] = page.heap_mb()
         for name, megabytes in memory.items():
             looks[name].append((at_s, megabytes))

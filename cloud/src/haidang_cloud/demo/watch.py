@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 
 import msgspec
 import sqlalchemy as sa
@@ -14,6 +15,7 @@ from haidang_cloud.demo.home import CENTRE, Home
 from haidang_cloud.demo.store import StoreLook
 from haidang_cloud.errors import LakeError, StateUnavailableError, StoreUnavailableError
 from haidang_cloud.people import Accounts
+from haidang_cloud.processes import running
 from haidang_cloud.processes.config import load_config, series_of, state_of
 from haidang_cloud.state import versions
 from haidang_cloud.state.tables import case, node
@@ -22,6 +24,8 @@ from haidang_protocols.catalogue import Catalogue, load_texts
 log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
+GIVE_BACK_LOOKS = 10
+"""After so many looks memory that is free goes back: each reads files into memory and lets go."""
 _LOOKS = msgspec.json.Decoder(SpoolLook)
 _TROUBLES: Mapping[type[Exception], str] = {
     StateUnavailableError: "database",
@@ -83,7 +87,11 @@ class Watch:
         return self._account
 
     def _keep(self) -> None:
-        while not self._stop.wait(LOOK_S):
+        for number in count(1):
+            if self._stop.wait(LOOK_S):
+                return
+            if number % GIVE_BACK_LOOKS == 0:
+                running.give_back()
             try:
                 with self._lock:
                     stored = self._store.look(self._keeper.spool)

@@ -33,6 +33,13 @@ def few_arenas() -> None:
         mallopt(M_ARENA_MAX, 2)
 
 
+def give_back() -> None:
+    """Give the system what lies free between what is used, where the C library can (glibc)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 def on_signal(stop: Callable[[], None]) -> None:
     """Call `stop` at SIGTERM and SIGINT."""
 
