@@ -10,13 +10,13 @@ export default {
   data: () => ({ failed: "", older: [], told: null, drawing: false, kept: null, busy: false, looked: null, decision: null }),
   async mounted() {
     await this.look();
-    if (this.told?.may_draw) this.kept = keptDrawing(this.camera, this.told.shapes);
-    this.drawing ||= this.kept !== null;
+    this.resume();
   },
   watch: {
     ready: {
       immediate: true,
       async handler(now) {
+        if (now) this.resume();
         if (now && this.it?.picture) this.older = await readPictures(this.camera).catch(() => []);
       },
     },
@@ -74,6 +74,12 @@ export default {
     },
   },
   methods: {
+    // Once it is known both who looks and what there is, whichever comes last.
+    resume() {
+      if (!this.ready || !this.told?.may_draw || this.drawing) return;
+      this.kept = keptDrawing(this.camera, this.told.shapes);
+      this.drawing = this.kept !== null;
+    },
     t, word, age, ageOf, dayTime, number, timer, waited, clockTime, caseTitle, nameOf, placeLine,
     async look() {
       this.told = await readDrafts(this.camera).catch(() => null);
