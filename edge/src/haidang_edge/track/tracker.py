@@ -12,6 +12,7 @@ Plain Python on purpose: for the few boxes of a look it is quicker than arrays a
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -231,17 +232,17 @@ class Tracker:
     def _fits(self, rows: list[Row], expected: list[Box]) -> Iterator[Fit]:
         """Which box may be which track's: by pass, then by overlap."""
         s = self.settings
-        wide = [(*_widened(row, s.margin), row[4] < s.start_score, row[5]) for row in rows]
+        wide = [_widened(row, s.margin) for row in rows]
+        about = _About(wide)
         for at, (kept, box) in enumerate(zip(self._kept, expected, strict=True)):
-            x0, y0, x1, y1 = mine = _widened(box, s.margin)
-            for row, other in enumerate(wide):
-                if x0 >= other[2] or other[0] >= x1 or y0 >= other[3] or other[1] >= y1:
-                    continue
-                overlap = _overlap(mine, other)
+            mine = _widened(box, s.margin)
+            for row in about.meeting(mine):
+                overlap = _overlap(mine, wide[row])
                 # a wrong name costs more overlap, so that a rider and the bicycle stay two
-                same = other[5] == kept.cls
+                same = rows[row][5] == kept.cls
                 if overlap >= (s.overlap if same else s.other_class_overlap):
-                    yield (int(other[4]) if kept.hits > 1 else 2), -overlap - same, at, row
+                    faint = rows[row][4] < s.start_score
+                    yield (int(faint) if kept.hits > 1 else 2), -overlap - same, at, row
 
     def _near(self, rows: list[Row], expected: list[Box], mono_ns: int) -> Iterator[Fit]:
         """Which sure box may be which track's, if that has moved by more than its size."""
@@ -286,13 +287,35 @@ def _rows(detections: Array, least: float) -> list[Row]:
     detector tells one object twice more often than two objects at one place.
     """
     given: list[Row] = detections.tolist()
-    rows: list[Row] = []
-    for row in sorted((r for r in given if r[4] >= least), key=_by_score):
-        squares = sum(_overlap(row, o) ** 2 for o in rows if o[5] == row[5])
+    best = sorted((row for row in given if row[4] >= least), key=_by_score)
+    about, rows = _About(best), dict[int, Row]()
+    for at, row in enumerate(best):
+        over = (other for other in about.meeting(row) if other < at and other in rows)
+        squares = sum(_overlap(row, best[o]) ** 2 for o in over if best[o][5] == row[5])
         score = row[4] * math.exp(squares / -DOUBT) if squares else row[4]
         if score >= least:
-            rows.append([*row[:4], score, row[5]])
-    return sorted(rows, key=_by_score)
+            rows[at] = [*row[:4], score, row[5]]
+    return sorted(rows.values(), key=_by_score)
+
+
+class _About:
+    """Boxes by where they begin: who meets one is found without a look at all of a crowd."""
+
+    __slots__ = ("_at", "_begins", "_boxes", "_widest")
+
+    def __init__(self, boxes: Sequence[Sequence[float]]) -> None:
+        self._boxes = boxes
+        self._at = sorted(range(len(boxes)), key=lambda at: boxes[at][0])
+        self._begins = [boxes[at][0] for at in self._at]
+        self._widest = max((box[2] - box[0] for box in boxes), default=0.0)
+
+    def meeting(self, box: Sequence[float]) -> list[int]:
+        """The places of those that a box meets, from left to right."""
+        x0, y0, x1, y1 = box[:4]
+        boxes = self._boxes
+        first = bisect_left(self._begins, x0 - self._widest)
+        near = self._at[first : bisect_left(self._begins, x1, first)]
+        return [at for at in near if boxes[at][2] > x0 and boxes[at][1] < y1 and boxes[at][3] > y0]
 
 
 def _by_score(row: Row) -> tuple[float, Row]:
