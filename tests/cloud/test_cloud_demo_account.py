@@ -11,9 +11,8 @@ from fakes.wall import CENTRE, SECOND_NS, Coast, coast, event_of
 from haidang_cloud.blobs import Blobs
 from haidang_cloud.demo.account import Account, Bookkeeper, Kept, SpoolLook, Stored
 from haidang_cloud.demo.store import StoreLook
-from haidang_cloud.lake import Archive
+from haidang_cloud.lake import Archive, Lake, Roller
 from haidang_cloud.lake.archive import Header, frame
-from haidang_cloud.lake.roll import Roller
 from haidang_cloud.processes.config import CloudConfig, SqliteConfig
 from haidang_cloud.state import State
 from haidang_cloud.timeseries import SqliteSeries
@@ -23,6 +22,7 @@ from haidang_protocols.wire.topics import NodeLeaf, node_topic
 
 SPOOL = "0123456789abcdef"
 NODE = "bs-1"
+ZONE = "Asia/Ho_Chi_Minh"
 
 
 def seqs(*numbers: int) -> SeqSet:
@@ -157,10 +157,10 @@ def test_the_stores_are_counted_as_they_are_and_what_stands_twice_is_found(
         lake=str(tmp_path / "lake"),
         blobs=str(tmp_path / "blobs"),
     )
-    stores = StoreLook(config, state, world.series, time_zone="Asia/Ho_Chi_Minh")
+    stores = StoreLook(config, state, world.series, time_zone=ZONE)
     camera, now_ns = world.catalogue.cameras[0], time.time_ns()
     event = event_of(camera, "qua", now_ns, "e")
-    lake = stores.lake
+    lake = Lake(tmp_path / "lake", state, centre=CENTRE, time_zone=ZONE)
     archive = Archive(lake.archive_folder, worker="w1")
 
     def come(*numbers: int) -> None:

@@ -8,7 +8,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from haidang_cloud.demo import programs
+from haidang_cloud.processes.leash import leashed
 
-LEASH = Path(__file__).with_name("leash.py")
 RESTART_S = 1.0
 STOP_S = 12.0
 LAST_WORDS = 1000
@@ -50,10 +49,9 @@ class Child:
 
     def start(self) -> None:
         """Start it; for the main thread."""
-        leash = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid())]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603  # our own commands, no shell
-                [*leash, *self.command],
+                leashed(*self.command),
                 stdin=subprocess.DEVNULL,
                 stdout=log if self.on_line is None else subprocess.PIPE,
                 stderr=log,

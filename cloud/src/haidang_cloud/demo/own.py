@@ -102,11 +102,12 @@ def _look(progress: Progress, camera: str) -> None:
     check = (programs.haidang(), "node", "check", "--json", source_of(camera))
     done = progress.outcome(*check, refused=refused)
     if done.returncode == NO_PICTURE:
-        from haidang_cloud.console.texts import texts  # the wall is heavy: only who needs it
+        from haidang_cloud.console.saying import in_words  # the wall is heavy: only who needs it
+        from haidang_cloud.console.texts import texts
 
         told = json.loads(done.stdout)
-        known = texts(progress.words.language).get(f"why.{told['why']['code']}", "")
-        reason = known.format_map(told["why"]["values"]) or told["why"]["sentence"]
+        why, known = told["why"], texts(progress.words.language)
+        reason = in_words(known, f"why.{why['code']}", why["values"]) or why["sentence"]
         raise UserError(progress.words(refused, why=f"{told['source']}: {reason}"))
     if done.returncode:
         why = done.stderr.strip().removeprefix("haidang: ")

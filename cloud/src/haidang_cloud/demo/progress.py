@@ -1,6 +1,5 @@
 """Tells somebody at a terminal how the set-up goes, and runs its commands."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -9,8 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from haidang_cloud.demo import programs
-from haidang_cloud.demo.children import LEASH, Child
+from haidang_cloud.demo.children import Child
 from haidang_cloud.demo.words import Words
+from haidang_cloud.processes.leash import leashed
 from haidang_protocols.errors import UserError
 
 COMMAND_S = 180.0
@@ -62,10 +62,9 @@ class Progress:
         self, *command: str, stdin: str = "", refused: str = "failed"
     ) -> "subprocess.CompletedProcess[str]":
         """Run a command to its end, however it ends; as `run` when it does not."""
-        leash = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid())]
         try:
             return subprocess.run(  # noqa: S603  # our own commands, no shell
-                [*leash, *command],
+                leashed(*command),
                 input=stdin,
                 capture_output=True,
                 encoding="utf-8",

@@ -35,8 +35,8 @@ class StoreLook:
     ) -> None:
         """Look at these."""
         self._state, self._series, self._centre = state, series, config.centre
-        self.lake = Lake(Path(config.lake), state, centre=config.centre, time_zone=time_zone)
-        self._roller = Roller(self.lake, holder="account")
+        self._lake = Lake(Path(config.lake), state, centre=config.centre, time_zone=time_zone)
+        self._roller = Roller(self._lake, holder="account")
         self._files: dict[str, _File] = {}
         self._events: dict[str, _Place] = {}
         self._twice: set[tuple[str, int]] = set()
@@ -72,12 +72,12 @@ class StoreLook:
         )
 
     def _rolled(self) -> list["_File"]:
-        names = [str(file.file) for file in self.lake.files()]
+        names = [str(file.file) for file in self._lake.files()]
         for gone in self._files.keys() - set(names):
             del self._files[gone]
         for name in names:
             if name not in self._files:
-                self._files[name] = _File(self.lake.columns(name, _COLUMNS))
+                self._files[name] = _File(self._lake.columns(name, _COLUMNS))
         return list(self._files.values())
 
     def _ledger(self, spool: str) -> SeqSet:

@@ -12,6 +12,7 @@ from pathlib import Path
 from haidang_cloud.errors import LakeError
 from haidang_cloud.lake import Lake, Roller
 from haidang_cloud.processes.config import load_config, state_of
+from haidang_cloud.processes.leash import leashed
 from haidang_protocols.errors import HaidangError
 
 LONGEST_S = 3600.0
@@ -19,7 +20,7 @@ LONGEST_S = 3600.0
 
 def tidy_apart(config_path: Path, *, time_zone: str) -> None:
     """Run `tidy` in a process of its own; raises `LakeError` with its last words when it fails."""
-    command = [sys.executable, "-m", __name__, str(config_path), time_zone]
+    command = leashed(sys.executable, "-m", __name__, str(config_path), time_zone)
     try:
         # a session of its own: Ctrl-C at a terminal is for the worker, which waits for this one
         done = subprocess.run(  # noqa: S603  # ourselves

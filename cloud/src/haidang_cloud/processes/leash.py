@@ -1,6 +1,6 @@
 """Becomes a command that dies with whoever started it: `leash.py PARENT COMMAND…`.
 
-Run as a file, by an interpreter that loads nothing else.
+Run as a file, by an interpreter that loads nothing else; `leashed` says how.
 """
 
 import ctypes
@@ -10,6 +10,11 @@ import sys
 
 _PR_SET_PDEATHSIG = 1
 _NO_PARENT = 70
+
+
+def leashed(*command: str) -> list[str]:
+    """What starts a command so that it ends, at the latest, with this thread."""
+    return [sys.executable, "-I", "-S", __file__, str(os.getpid()), *command]
 
 
 def main() -> None:
