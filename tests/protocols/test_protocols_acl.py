@@ -75,8 +75,10 @@ def test_ingest_shares_its_readings_and_writes_no_record() -> None:
     assert not writes(lines, centre="other")
 
 
-def test_the_worker_tells_cases_and_hears_answers() -> None:
+def test_the_worker_tells_cases_hears_answers_and_says_what_nodes_run() -> None:
     lines = acl.worker_acl("c")
+    assert writes(lines) == {NodeLeaf.DESIRED}
+    assert not writes(lines, centre="other")
     assert may(lines, Verb.PUBLISH, topics.case_topic("c", "city", Severity.CRITICAL))
     assert may(lines, Verb.RECEIVE, topics.answer_topic("c", "city", "alert-1"))
     assert not may(lines, Verb.PUBLISH, topics.answer_topic("c", "city", "alert-1"))
@@ -109,7 +111,7 @@ def test_a_site_s_broker_speaks_for_its_site_only() -> None:
 
 def test_the_console_commands_nodes_and_writes_nothing_else() -> None:
     lines = acl.console_acl("c")
-    assert writes(lines) == {NodeLeaf.COMMAND, NodeLeaf.DESIRED}
+    assert writes(lines) == {NodeLeaf.COMMAND}
     assert NodeLeaf.HEARTBEAT in reads(lines)
     assert not writes(lines, centre="other")
 

@@ -73,9 +73,13 @@ def ingest_acl(centre: str) -> tuple[Acl, ...]:
 
 
 def worker_acl(centre: str) -> tuple[Acl, ...]:
-    """Each worker tells cases and gets every answer: with one gone, the others still have it."""
+    """Each worker tells cases, gets every answer, and tells nodes what they are wanted to run.
+
+    Every answer: with one worker gone, the others still have it.
+    """
     return (
         Acl(Verb.PUBLISH, topics.case_filter(centre)),
+        Acl(Verb.PUBLISH, topics.node_filter(centre, NodeLeaf.DESIRED)),
         *_reads(topics.answer_filter(centre)),
     )
 
@@ -101,7 +105,6 @@ def console_acl(centre: str) -> tuple[Acl, ...]:
     return (
         *_reads(*reads, topics.case_filter(centre), topics.ingest_filter(centre)),
         Acl(Verb.PUBLISH, topics.node_filter(centre, NodeLeaf.COMMAND)),
-        Acl(Verb.PUBLISH, topics.node_filter(centre, NodeLeaf.DESIRED)),
     )
 
 

@@ -100,8 +100,9 @@ CHANNELS: tuple[Channel, ...] = (
         up=False,
         qos=1,
         retain=True,
-        payload="",
-        about="The configuration and bundle that are wanted. Reserved: nothing is sent yet.",
+        payload="desired",
+        about="The part of the catalogue in force that is the node's, signed by a worker of the "
+        "centre. What the node runs of it, or why not, its birth tells.",
     ),
     Channel(
         name="reported",

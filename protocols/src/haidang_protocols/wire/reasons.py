@@ -50,6 +50,13 @@ REASONS: Mapping[str, str] = {
     ),
     "catalogue.unfit": "the catalogue does not fit this node:\n  {why}",
     "catalogue.refused": "{why}",
+    "catalogue.awaited": "the centre has not sent this node's part of the catalogue yet",
+    "catalogue.unread": "what the centre sent cannot be read: {why}",
+    "catalogue.unsigned": "a part of the catalogue came that the centre did not sign: {why}",
+    "catalogue.older": (
+        "version {theirs} of the catalogue came, older than version {ours}, which the centre sent "
+        "before; a centre that was restored must publish until its number is higher"
+    ),
     "broker.refused": "the broker refused: {why}",
     "broker.lost": "{why}",
 }

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from haidang_protocols.wire.asyncapi import document
+from haidang_protocols.wire.desired import Desired
 from haidang_protocols.wire.enrolment import Enrolled, EnrolRequest, Refusal, RenewRequest
 from haidang_protocols.wire.messages import (
     Birth,
@@ -37,6 +38,7 @@ PAYLOADS: Mapping[str, Any] = {
     "birth": Birth,
     "state": NodeState,
     "heartbeat": Heartbeat,
+    "desired": Desired,
     "command": NodeCommand,
     "reply": Reply,
     "snapshot-header": SnapshotHeader,
