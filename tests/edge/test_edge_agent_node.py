@@ -14,9 +14,9 @@ from haidang_protocols.wire import messages
 from haidang_protocols.wire.messages import CameraState
 from haidang_protocols.wire.names import parse_record_id
 from haidang_protocols.wire.records import Event, Observation, Phase
-from haidang_protocols.wire.topics import NodeLeaf
+from haidang_protocols.wire.topics import NodeLeaf, node_topic
 from servers import start
-from servers.node import AgentNode
+from servers.node import WHERE, AgentNode
 
 pytestmark = [pytest.mark.broker, pytest.mark.data]
 
@@ -74,7 +74,7 @@ def ids(node: AgentNode, phase: Phase) -> list[str]:
 
 
 def looked(node: AgentNode, camera: str) -> int:
-    return int(node.cameras()[camera].get("looked", 0))
+    return int(node.cameras().get(camera, {}).get("looked", 0))
 
 
 def gone(pid: int) -> bool:
@@ -228,3 +228,37 @@ def test_a_new_catalogue_is_swapped_in_and_a_bad_one_refused(new_node: NewNode, 
     assert node.status()["birth"].get("reason", "") == ""
     node.declare({"id": "two", "source": clip} | QUICK)
     until(lambda: set(node.cameras()) == {"two"}, "one camera less")
+
+
+def test_what_the_centre_sends_is_at_work_and_stays_over_a_restart_without_a_broker(
+    new_node: NewNode, clip: str, broker: start.Server
+) -> None:
+    camera = {"id": "one", "source": clip, "rules": []} | QUICK
+    node = new_node(files=False)
+    assert node.status()["birth"]["because"]["code"] == "catalogue.awaited"
+    assert node.cameras() == {}
+
+    node.desire(4, camera)
+    until(lambda: looked(node, "one") > 0, "the first camera at work")
+    pid = node.pids()["camera one"]
+    node.desire(5, camera | {"rules": [ANYBODY]})
+    until(lambda: events(node), "the new rule at work")
+    assert node.pids()["camera one"] == pid, "capture was not touched"
+    assert node.status()["birth"]["catalogue"] == 5
+
+    node.desire(6, camera | {"rules": [ANYBODY | {"min_score": 0.0}]})
+    until(lambda: node.status()["birth"].get("reason"), "refused")
+    birth = node.status()["birth"]
+    assert (birth["catalogue"], birth["because"]["code"]) == (5, "catalogue.unfit")
+    assert node.pids()["camera one"] == pid
+
+    topic = node_topic(*WHERE, NodeLeaf.DESIRED)
+    node.centre.say(topic, b"{", retain=True)
+    until(lambda: b"catalogue.unread" in node.centre.heard(NodeLeaf.BIRTH)[-1], "no JSON is told")
+    node.centre.say(topic, b"", retain=True)
+    node.stop()
+    broker.stop()
+    node.start(heard=False)
+    broker.start()
+    until(lambda: node.answers() and looked(node, "one") > 0, "at work again")
+    assert node.status()["birth"]["catalogue"] == 5

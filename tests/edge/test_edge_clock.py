@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes.settime import SECOND, SetTime
 from haidang_edge.agent.config import BrokerPart, NodeConfig, SpoolPart
 from haidang_edge.agent.supervisor import spool_of
 from haidang_edge.spool import ClockFixes, NodeClock, SystemFiles
@@ -19,31 +20,7 @@ from haidang_protocols.wire.records import (
 )
 from haidang_protocols.wire.seqset import SeqSet
 
-SECOND = 10**9
 NOW = 1_760_000_000 * SECOND
-
-
-class SetTime:
-    """A machine's clocks as a test sets them."""
-
-    def __init__(self, *, boot: str = "0123abcd", mono: int = SECOND, wall: int = 0) -> None:
-        self.boot_id, self.mono, self.wall, self.is_synced = boot, mono, wall, False
-
-    def boot(self) -> str:
-        return self.boot_id
-
-    def mono_ns(self) -> int:
-        return self.mono
-
-    def wall_ns(self) -> int:
-        return self.wall
-
-    def synced(self) -> bool:
-        return self.is_synced
-
-    def go(self, seconds: float) -> None:
-        self.mono += int(seconds * SECOND)
-        self.wall += int(seconds * SECOND)
 
 
 class FullDisk(SystemFiles):

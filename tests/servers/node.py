@@ -11,7 +11,10 @@ import yaml
 
 from fakes.centre import Centre
 from haidang_edge.detect import ModelStore
+from haidang_protocols.catalogue import load_texts
+from haidang_protocols.catalogue.part import encode_part, parts
 from haidang_protocols.wire import messages, topics
+from haidang_protocols.wire.desired import Desired
 from haidang_protocols.wire.topics import NodeLeaf
 from servers import start
 
@@ -30,6 +33,14 @@ sys.exit(Supervisor(load_config(Path(sys.argv[1])), limits=limits).run())
 ANSWER_S = 2.0
 
 
+def text_of(*cameras: Mapping[str, Any], **others: Any) -> str:
+    """The smallest catalogue with other cameras; each says what differs from the one there."""
+    catalogue: Any = yaml.safe_load(CATALOGUE.read_text())
+    basic = catalogue["cameras"][0]
+    catalogue |= {"cameras": [basic | dict(camera) for camera in cameras]} | others
+    return yaml.safe_dump(catalogue, allow_unicode=True)
+
+
 class AgentNode:
     """The node `gate-1` of the smallest catalogue, with cameras of the test's choice."""
 
@@ -41,31 +52,40 @@ class AgentNode:
         model: Path,
         cameras: Sequence[Mapping[str, Any]],
         quiet_s: float = 10.0,
+        files: bool = True,
     ) -> None:
-        """Write all its files; `cameras` say what differs from the catalogue's one camera."""
+        """Write all its files; `cameras` say what differs from the catalogue's one camera.
+
+        Without `files` the node has no catalogue until it is sent one.
+        """
         self.folder, self.quiet_s = folder, quiet_s
         self.centre = Centre(port, centre=WHERE[0], site=WHERE[1], node=WHERE[2])
         self.process: subprocess.Popen[bytes] | None = None
         ModelStore(folder / "models").add(model)
-        self.declare(*cameras)
-        config = {
+        config: dict[str, Any] = {
             "centre": WHERE[0],
             "site": WHERE[1],
             "node": WHERE[2],
-            "catalogue": "centre.yaml",
             "models": "models",
             "spool": {"folder": "spool", "quota_mb": 64},
             "broker": {"host": "127.0.0.1", "port": port, "plain": True},
             "trust_wall": True,
         }
+        if files:
+            config["catalogue"] = "centre.yaml"
+            self.declare(*cameras)
         (folder / "node.yaml").write_text(yaml.safe_dump(config))
 
     def declare(self, *cameras: Mapping[str, Any], **parts: Any) -> None:
         """Write the catalogue, whole at once."""
-        catalogue: Any = yaml.safe_load(CATALOGUE.read_text())
-        basic = catalogue["cameras"][0]
-        catalogue |= {"cameras": [basic | dict(camera) for camera in cameras]} | parts
-        self.write_catalogue(yaml.safe_dump(catalogue, allow_unicode=True))
+        self.write_catalogue(text_of(*cameras, **parts))
+
+    def desire(self, version: int, *cameras: Mapping[str, Any]) -> None:
+        """Send what the centre wants the node to run; the broker keeps it."""
+        whole = load_texts({"centre.yaml": text_of(*cameras)})
+        (part,) = parts(whole, version)
+        topic = topics.node_topic(*WHERE, NodeLeaf.DESIRED)
+        self.centre.say(topic, messages.encode(Desired(body=encode_part(part))), retain=True)
 
     def write_catalogue(self, text: str) -> None:
         """Write any text as the catalogue, whole at once."""
@@ -78,11 +98,12 @@ class AgentNode:
         """How it is started: as by `haidang node agent`, but with limits of the test's choice."""
         return [sys.executable, "-c", RUN, str(self.folder / "node.yaml"), str(self.quiet_s)]
 
-    def start(self) -> None:
-        """Start the agent; it is up when it answers."""
+    def start(self, *, heard: bool = True) -> None:
+        """Start the agent; it is up when it answers, for which it needs the broker."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
-        start.wait_until(self.answers, what="the agent", timeout_s=60)
+        if heard:
+            start.wait_until(self.answers, what="the agent", timeout_s=60)
 
     @property
     def log(self) -> Path:

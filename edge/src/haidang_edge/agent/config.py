@@ -42,7 +42,7 @@ class NodeConfig(Struct, frozen=True, kw_only=True):
 
     Attributes:
         centre, site, node: the node's place on the wire.
-        catalogue: folder or file that declares the node's cameras.
+        catalogue: folder or file that declares the node's cameras, until the centre sends more.
         models: folder of models (`haidang node models`).
         trust_wall: take the wall clock for synchronised: on a machine whose host keeps the time.
         loop_files: a camera that is a file begins again at its end, as a camera never ends.
@@ -51,7 +51,7 @@ class NodeConfig(Struct, frozen=True, kw_only=True):
     centre: Name
     site: Name
     node: Name
-    catalogue: str
+    catalogue: str | None = None
     models: str
     spool: SpoolPart
     broker: BrokerPart
@@ -118,7 +118,7 @@ def _anchored(config: NodeConfig, base: Path) -> NodeConfig:
     broker = config.broker
     return replace(
         config,
-        catalogue=str(at(config.catalogue)),
+        catalogue=at(config.catalogue),
         models=str(at(config.models)),
         spool=replace(config.spool, folder=str(at(config.spool.folder))),
         broker=replace(broker, ca=at(broker.ca), cert=at(broker.cert), key=at(broker.key)),

@@ -1,8 +1,9 @@
 """What the catalogue declares for this node, checked; the last good one is kept beside the spool.
 
-A bad catalogue is refused with its reason and changes nothing: the last good one stays in force,
-over a restart too. Who brings a catalogue writes its number into `VERSION` beside it, after the
-files themselves: the node never says that it runs what it has not read.
+It comes by files, or from the centre; the higher number counts, and what the centre sent where both
+have the same. A bad catalogue is refused with its reason and changes nothing: the last good one
+stays in force, over a restart too. Who brings files writes their number into `VERSION` beside them,
+after the files themselves: the node never says that it runs what it has not read.
 """
 
 import hashlib
@@ -17,8 +18,9 @@ from haidang_edge.agent.config import NodeConfig
 from haidang_edge.agent.facts import Facts, ModelFacts, Question
 from haidang_edge.errors import NodeConfigError
 from haidang_edge.spool import Files, SystemFiles
-from haidang_protocols.catalogue.loader import CatalogueRefusedError, load_texts, read_texts
-from haidang_protocols.catalogue.model import Camera, Catalogue
+from haidang_protocols.catalogue.loader import CatalogueRefusedError, load
+from haidang_protocols.catalogue.model import Camera, Catalogue, Centre, Text
+from haidang_protocols.catalogue.part import NodePart
 from haidang_protocols.errors import UserError
 from haidang_protocols.wire.reasons import Reason, because
 
@@ -64,72 +66,148 @@ class UnfitError(NodeConfigError):
         self.because = why
 
 
-class _Kept(msgspec.Struct, frozen=True):
-    texts: dict[str, str]
+class _Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A catalogue from somewhere; `sent` by the centre."""
+
+    catalogue: Catalogue
     version: int = 0
+    sent: bool = False
 
 
 class Declarations:
     """Reads, judges and keeps catalogues; `current` is in force, `reason` why a newer one is not.
 
-    Used by the main thread at the start and by one thread that reads anew; all attributes are
+    Used by the main thread at the start and afterwards by one thread at a time; all attributes are
     replaced whole. `because` says the same as `reason` to programs.
     """
 
     def __init__(self, config: NodeConfig, inspect: Inspect, *, files: Files | None = None) -> None:
-        """Load the catalogue, or the last good one; raises `UserError` when there is neither."""
+        """Load what counts, or the last good one; a node that has no files may have neither yet.
+
+        Raises `UserError` when there are files that cannot be used, and no last good one.
+        """
         self._config, self._inspect = config, inspect
-        self._path = Path(config.catalogue)
+        self._path = None if config.catalogue is None else Path(config.catalogue)
         self._kept = Path(config.spool.folder) / FILE
         self._files: Files = files or SystemFiles()
-        self._judged = ""
-        self._stamp = _stamp(self._path)
+        self._judged = self._in_force = ""
+        self._stamp = self._stamps()
         self.reason = ""
         self.because: Reason | None = None
+        last_good = self._last_good()
+        self._sent = last_good if last_good is not None and last_good.sent else None
+        self.current = self._nothing()
         try:
-            found = _read(self._path)
-            self._judged = _digest(found)
-            self.current = self._judge(found)
+            self._take_newest()
         except UserError as error:
-            self.current = self._last_good(error)
-            self.reason, self.because = str(error), _because(error)
-            log.error("the last good catalogue stays in force: %s", error)  # noqa: TRY400
-        else:
-            self._keep(found)
+            if last_good is None:
+                raise
+            self.current = self._judge(last_good)
+            self._in_force = _digest(last_good)
+            self.refuse(error)
+        if not self._in_force:
+            self.because = because("catalogue.awaited")
+            self.reason = str(self.because)
+            log.warning("%s", self.reason)
 
     @property
     def source_folder(self) -> str:
-        """Where a camera's relative file begins: at the catalogue."""
+        """Where a camera's relative file begins: at the catalogue's files, else beside the spool."""
+        if self._path is None:
+            return str(Path(self._config.spool.folder).parent)
         return str(self._path if self._path.is_dir() else self._path.parent)
+
+    @property
+    def refused(self) -> bool:
+        """Whether what counts is not in force."""
+        return self._judged != self._in_force
 
     def touched(self) -> bool:
         """Whether the files changed since the last time that this was asked."""
-        before, self._stamp = self._stamp, _stamp(self._path)
+        before, self._stamp = self._stamp, self._stamps()
         return before != self._stamp
 
     def read_anew(self, *, even_if_same: bool = False) -> bool:
-        """Judge the catalogue as it stands now; whether `current` or `reason` may have changed."""
+        """Judge what counts as it stands now; whether `current` or `reason` may have changed."""
         try:
-            found = _read(self._path)
-            digest = _digest(found)
-            if digest == self._judged and not even_if_same:
-                return False
-            self._judged = digest
-            self.current = self._judge(found)
+            return self._take_newest(even_if_same=even_if_same)
         except UserError as error:
-            changed = self.reason != str(error)
-            self.reason, self.because = str(error), _because(error)
-            if changed:
-                log.error("the catalogue is refused: %s", error)  # noqa: TRY400  # a person's mistake
-            return changed
+            return self.refuse(error)
+
+    def knows(self, part: NodePart) -> bool:
+        """Whether the centre sent just this before."""
+        return self._sent is not None and _digest(self._sent) == _digest(_of(part))
+
+    def offer(self, part: NodePart) -> bool:
+        """Take what the centre sent; whether `current` or `reason` may have changed."""
+        if self._sent is not None and part.version < self._sent.version:
+            # signed once is signed for ever: an old one must not come back by whoever kept it
+            ours, theirs = self._sent.version, part.version
+            return self.refuse(UnfitError(because("catalogue.older", theirs=theirs, ours=ours)))
+        self._sent = _of(part)
+        return self.read_anew()
+
+    def refuse(self, error: UserError) -> bool:
+        """Say why something is not in force; whether that is news."""
+        news = self.reason != str(error)
+        self.reason, self.because = str(error), _because(error)
+        if news:
+            log.error("the catalogue is refused: %s", error)
+        return news
+
+    # --- what counts ------------------------------------------------------------------------
+
+    def _take_newest(self, *, even_if_same: bool = False) -> bool:
+        found = self._newest()
+        if found is None:
+            return False
+        digest = _digest(found)
+        if digest == self._judged and not even_if_same:
+            return self._settle()
+        self._judged = digest
+        self.current = self._judge(found)
+        self._in_force = digest
         self.reason, self.because = "", None
         self._keep(found)
-        log.info("the catalogue is in force: %d cameras", len(self.current.cameras))
+        cameras, number = len(self.current.cameras), found.version
+        log.info("the catalogue is in force: version %d, %d cameras", number, cameras)
         return True
 
-    def _judge(self, found: _Kept) -> Declared:
-        catalogue = load_texts(found.texts)
-        cameras = self._cameras(catalogue)
+    def _settle(self) -> bool:
+        """Nothing new counts: what was said of something that is gone again no longer holds."""
+        if self.refused or not self.reason:
+            return False
+        self.reason, self.because = "", None
+        return True
+
+    def _newest(self) -> _Found | None:
+        """What counts, from the files or from the centre; raises `UserError`."""
+        if self._path is None:
+            return self._sent
+        try:
+            files = _read(self._path)
+        except UserError as error:
+            if self._sent is None:
+                raise
+            log.warning("the files do not count, what the centre sent does: %s", error)
+            return self._sent
+        if self._sent is not None and self._sent.version >= files.version:
+            return self._sent
+        return files
+
+    def _stamps(self) -> list[tuple[str, int, int]]:
+        return [] if self._path is None else _stamp(self._path)
+
+    def _nothing(self) -> Declared:
+        """What a node runs until the centre has sent it something."""
+        centre = Centre(id=self._config.centre, name=Text(vi=self._config.centre), time_zone="UTC")
+        return Declared(
+            catalogue=Catalogue(centre=centre, places=(), scopes=()), cameras=(), models={}
+        )
+
+    def _judge(self, found: _Found) -> Declared:
+        catalogue = found.catalogue
+        cameras = self._cameras(catalogue, "of the centre" if found.sent else str(self._path))
         wanted = {camera.model for camera in cameras}
         facts = self._inspect(
             Question(
@@ -147,8 +225,8 @@ class Declarations:
             catalogue=catalogue, cameras=cameras, models=facts.models, version=found.version
         )
 
-    def _cameras(self, catalogue: Catalogue) -> tuple[Camera, ...]:
-        config, path = self._config, str(self._path)
+    def _cameras(self, catalogue: Catalogue, path: str) -> tuple[Camera, ...]:
+        config = self._config
         theirs = catalogue.centre.id
         if theirs != config.centre:
             raise UnfitError(
@@ -165,14 +243,13 @@ class Declarations:
             raise UnfitError(why)
         return catalogue.cameras_of(config.node)
 
-    def _last_good(self, error: UserError) -> Declared:
+    def _last_good(self) -> _Found | None:
         try:
-            kept = msgspec.json.decode(self._kept.read_bytes(), type=_Kept)
+            return msgspec.json.decode(self._kept.read_bytes(), type=_Found)
         except (OSError, msgspec.MsgspecError):
-            raise error from None
-        return self._judge(kept)
+            return None
 
-    def _keep(self, found: _Kept) -> None:
+    def _keep(self, found: _Found) -> None:
         try:
             self._files.replace(self._kept, msgspec.json.encode(found))
         except OSError as error:
@@ -204,10 +281,14 @@ def _stamp(path: Path) -> list[tuple[str, int, int]]:
     return stamps
 
 
-def _read(path: Path) -> _Kept:
+def _read(path: Path) -> _Found:
     # the number first: what comes meanwhile is taken for older than it is, never for newer
     version = _version(path)
-    return _Kept(read_texts(path), version)
+    return _Found(catalogue=load(path), version=version)
+
+
+def _of(part: NodePart) -> _Found:
+    return _Found(catalogue=part.catalogue, version=part.version, sent=True)
 
 
 def _version(path: Path) -> int:
@@ -219,6 +300,5 @@ def _version(path: Path) -> int:
     return int(told) if told.isdigit() and len(told) < 10 else 0
 
 
-def _digest(found: _Kept) -> str:
-    told = [sorted(found.texts.items()), found.version]
-    return hashlib.sha256(msgspec.json.encode(told)).hexdigest()
+def _digest(found: _Found) -> str:
+    return hashlib.sha256(msgspec.json.encode(found)).hexdigest()

@@ -20,6 +20,7 @@ from haidang_edge.agent import entry
 from haidang_edge.agent.config import NodeConfig
 from haidang_edge.agent.crew import Crew
 from haidang_edge.agent.declared import Declarations
+from haidang_edge.agent.desired import Seal
 from haidang_edge.agent.facts import Facts, Question
 from haidang_edge.agent.keepers import Limits
 from haidang_edge.agent.notify import Notifier
@@ -28,6 +29,7 @@ from haidang_edge.agent.telling import Telling
 from haidang_edge.errors import NodeConfigError
 from haidang_edge.publish import Hooks, Publisher
 from haidang_edge.spool import ClockFixes, NodeClock, Spool, TimeSource
+from haidang_protocols.errors import UserError
 from haidang_protocols.wire.errors import MessageRefusedError
 from haidang_protocols.wire.messages import Heartbeat
 
@@ -36,6 +38,8 @@ log = logging.getLogger(__name__)
 TURN_S = 0.5
 CLOCK_EVERY_S = 1.0
 LOOK_AT_CATALOGUE_S = 2.0
+REFUSED_AGAIN_S = 60.0
+"""What was refused is judged again: a model that was missing may have come meanwhile."""
 INSPECT_S = 60.0
 PUBLISHER_STUCK_S = 60.0
 _PRELOAD = ["haidang_edge.agent.warm"]
@@ -63,6 +67,8 @@ class Supervisor:
         self._lock_fd = _alone(folder)
         self._declarations = Declarations(config, self._inspect)
         self._clock = NodeClock(folder, source=time_source, trust_wall=config.trust_wall)
+        authority = config.broker_settings().ca if not config.broker.plain else None
+        self._seal = Seal(config.identity(), authority, self._clock)
         self._spool = spool_of(config, self._clock)
         self._recorder = Recorder(self._spool, self._clock, node=config.node, folder=folder)
         self._crew = Crew(
@@ -145,6 +151,7 @@ class Supervisor:
             birth=self._telling.birth,
             heartbeat=self._heartbeat,
             case_of=self._telling.case_of,
+            desired=self._desired,
             commands={
                 "status": self._telling.status,
                 "restart_camera": self._restart_camera,
@@ -182,16 +189,37 @@ class Supervisor:
     # --- the catalogue ----------------------------------------------------------------------
 
     def _watch_catalogue(self) -> None:
+        again_s = time.monotonic() + REFUSED_AGAIN_S
         while not self._stopping:
             time.sleep(LOOK_AT_CATALOGUE_S)
             if self._declarations.touched():
                 self._read_catalogue()
+            elif self._declarations.refused and time.monotonic() >= again_s:
+                again_s = time.monotonic() + REFUSED_AGAIN_S
+                self._read_catalogue(even_if_same=True)
 
     def _read_catalogue(self, *, even_if_same: bool = False) -> None:
         with self._reading:
             changed = self._declarations.read_anew(even_if_same=even_if_same)
         if changed:
             self._announce()
+
+    def _desired(self, payload: bytes) -> None:
+        """What the centre wants this node to run; nothing when it wants nothing of it any more."""
+        with self._reading:
+            changed = bool(payload) and self._offer(payload)
+        if changed:
+            self._announce()
+
+    def _offer(self, payload: bytes) -> bool:
+        try:
+            message, part = self._seal.read(payload)
+            if self._declarations.knows(part):
+                return self._declarations.read_anew()
+            self._seal.check(message)
+        except UserError as error:
+            return self._declarations.refuse(error)
+        return self._declarations.offer(part)
 
     def _inspect(self, question: Question) -> Facts:
         """Ask a child what only the large libraries know."""

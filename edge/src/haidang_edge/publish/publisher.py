@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from haidang_edge.publish.session import Session, Will
 from haidang_edge.publish.settings import BrokerSettings, Identity, Pace
@@ -52,12 +53,14 @@ class Hooks:
         birth, heartbeat: the messages as they are now.
         case_of: scope and place of a camera's rule, for an alarm told directly; None: tell nobody.
         commands: verb → handler.
+        desired: takes what the centre wants the node to run; it may be slow.
     """
 
     birth: Callable[[], messages.Birth]
     heartbeat: Callable[[], messages.Heartbeat]
     case_of: Callable[[Event], tuple[str, str] | None] = lambda _: None
     commands: Mapping[str, Handler] = field(default_factory=dict)
+    desired: Callable[[bytes], None] = lambda _: None
 
 
 class Publisher:
@@ -87,9 +90,7 @@ class Publisher:
         self._reason: Reason | None = None
         self._came_up = self._announced = False
         self._turned_s = time.monotonic()
-        self._asked: queue.SimpleQueue[tuple[str, messages.NodeCommand] | None] = (
-            queue.SimpleQueue()
-        )
+        self._asked: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = False
@@ -102,6 +103,7 @@ class Publisher:
             ),
             subscriptions=(
                 self._topic(NodeLeaf.STORED),
+                self._topic(NodeLeaf.DESIRED),
                 topics.node_filter(
                     identity.centre, NodeLeaf.COMMAND, site=identity.site, node=identity.node
                 ),
@@ -243,7 +245,9 @@ class Publisher:
             self._stored(self.trims(payload))
         elif isinstance(topic, topics.NodeTopic) and topic.leaf is NodeLeaf.COMMAND:
             command = messages.decode(payload, messages.NodeCommand)
-            self._asked.put((topic.tail or "", command))
+            self._asked.put(partial(self._answer, topic.tail or "", command))
+        elif isinstance(topic, topics.NodeTopic) and topic.leaf is NodeLeaf.DESIRED:
+            self._asked.put(partial(self._hooks.desired, payload))
 
     def _stored(self, done: SeqSet) -> None:
         self._spool.stored(done)
@@ -257,8 +261,11 @@ class Publisher:
 
     def _work(self) -> None:
         while (asked := self._asked.get()) is not None:
-            reply = self._reply(*asked)
-            self._session.publish(self._topic(NodeLeaf.REPLY), messages.encode(reply))
+            asked()
+
+    def _answer(self, verb: str, command: messages.NodeCommand) -> None:
+        reply = self._reply(verb, command)
+        self._session.publish(self._topic(NodeLeaf.REPLY), messages.encode(reply))
 
     def _reply(self, verb: str, command: messages.NodeCommand) -> messages.Reply:
         handler = self._hooks.commands.get(verb)

@@ -1,0 +1,284 @@
+"""What the centre wants a node to run: believed if signed, judged, kept, and never older."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+import yaml
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from fakes.settime import SetTime
+from haidang_edge.agent.config import load_config
+from haidang_edge.agent.declared import Declarations, UnfitError
+from haidang_edge.agent.desired import Seal
+from haidang_edge.agent.facts import Facts, ModelFacts, Question
+from haidang_edge.publish import Identity
+from haidang_edge.spool import NodeClock
+from haidang_fleet.enrolment.authority import Authority, new_key, pem
+from haidang_protocols.catalogue import load
+from haidang_protocols.catalogue.part import NodePart, encode_part, parts
+from haidang_protocols.wire import messages
+from haidang_protocols.wire.desired import Desired
+from servers.node import CATALOGUE
+
+ME = Identity(centre="demo", site="gate", node="gate-1")
+WORKER = "demo.worker.w1"
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+def part(version: int = 7, old: str = "", new: str = "") -> NodePart:
+    """The node's part of the smallest catalogue, or of one that says something else."""
+    (found,) = parts(load(CATALOGUE), version)
+    if not old:
+        return found
+    text = encode_part(found)
+    assert text.count(old) == 1, old
+    return msgspec.json.decode(text.replace(old, new), type=NodePart)
+
+
+# --- whom the node believes ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority.make(tmp_path_factory.mktemp("ca"), name="Test", now=NOW)
+
+
+@pytest.fixture
+def ca(authority: Authority, tmp_path: Path) -> Path:
+    path = tmp_path / "ca.crt"
+    path.write_text(pem(authority.certificate))
+    return path
+
+
+def signed(
+    authority: Authority, wanted: NodePart, *, cn: str = WORKER, since: datetime = NOW
+) -> Desired:
+    key, body = new_key(), encode_part(wanted)
+    certificate = authority.sign_client(key.public_key(), cn=cn, now=since, days=30)
+    signature = key.sign(body.encode(), ec.ECDSA(hashes.SHA256()))
+    return Desired(body=body, certificate=pem(certificate), signature=signature)
+
+
+def opened(seal: Seal, message: Desired) -> NodePart:
+    read, found = seal.read(messages.encode(message))
+    seal.check(read)
+    return found
+
+
+@pytest.fixture
+def seal(ca: Path, tmp_path: Path) -> Seal:
+    return Seal(ME, ca, NodeClock(tmp_path, trust_wall=True))
+
+
+def test_what_a_worker_of_the_centre_signed_is_believed(seal: Seal, authority: Authority) -> None:
+    assert opened(seal, signed(authority, part())) == part()
+
+
+def test_a_changed_letter_is_found(seal: Seal, authority: Authority) -> None:
+    message = signed(authority, part())
+    forged = msgspec.structs.replace(message, body=message.body.replace("critical", "info"))
+    with pytest.raises(UnfitError, match="not sign: its signature is not of our"):
+        opened(seal, forged)
+
+
+@pytest.mark.parametrize("cn", ["gate-1", "demo.console.main", "other.worker.w1", "demo.site.gate"])
+def test_not_everybody_whom_the_authority_knows_may_say_what_a_node_runs(
+    seal: Seal, authority: Authority, cn: str
+) -> None:
+    with pytest.raises(UnfitError, match=f"{cn} is no worker of centre demo"):
+        opened(seal, signed(authority, part(), cn=cn))
+
+
+def test_another_authority_is_nobody(seal: Seal, tmp_path: Path) -> None:
+    other = Authority.make(tmp_path / "other", name="Test", now=NOW)
+    with pytest.raises(UnfitError, match="not of our centre's authority"):
+        opened(seal, signed(other, part()))
+
+
+def test_what_is_unsigned_is_believed_on_a_broker_of_this_machine_only(
+    seal: Seal, tmp_path: Path
+) -> None:
+    unsigned = Desired(body=encode_part(part()))
+    with pytest.raises(UnfitError, match="it has no signature"):
+        opened(seal, unsigned)
+    assert opened(Seal(ME, None, NodeClock(tmp_path)), unsigned) == part()
+
+
+def test_a_certificate_out_of_date_counts_once_the_clock_is_set(
+    authority: Authority, ca: Path, tmp_path: Path
+) -> None:
+    old = signed(authority, part(), since=NOW - timedelta(days=60))
+    with pytest.raises(UnfitError, match="certificate is good from"):
+        opened(Seal(ME, ca, NodeClock(tmp_path, trust_wall=True)), old)
+    unset = NodeClock(tmp_path / "unset", source=SetTime())
+    assert opened(Seal(ME, ca, unset), old) == part()
+
+
+@pytest.mark.parametrize(
+    "me",
+    [
+        Identity(centre="demo", site="gate", node="gate-2"),
+        Identity(centre="other", site="gate", node="gate-1"),
+    ],
+)
+def test_what_is_for_another_node_or_centre_is_left_out(
+    authority: Authority, ca: Path, tmp_path: Path, me: Identity
+) -> None:
+    with pytest.raises(UnfitError, match="it is for demo/gate-1"):
+        opened(Seal(me, ca, NodeClock(tmp_path)), signed(authority, part()))
+
+
+@pytest.mark.parametrize("payload", [b"", b"5", b"{", b'{"v":1}', b'{"v":1,"body":"{}"}'])
+def test_what_cannot_be_read_is_one_sentence(seal: Seal, payload: bytes) -> None:
+    with pytest.raises(UnfitError, match="what the centre sent cannot be read: "):
+        seal.read(payload)
+
+
+# --- what counts: files, or what the centre sent ------------------------------------------------
+
+
+MODEL = ModelFacts(
+    name="ssd-mobilenet-v1-coco",
+    sha256="0" * 64,
+    labels=("person",),
+    width=300,
+    height=300,
+    letterbox=False,
+)
+
+
+class Models:
+    """What a node has: by and by."""
+
+    there = True
+
+    def inspect(self, question: Question) -> Facts:
+        if not self.there:
+            return Facts(models={}, problems=("model x is not here",))
+        return Facts(models={camera.model: MODEL for camera in question.cameras})
+
+
+class Box:
+    """A node's folder, and declarations as they are after each start."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.models = folder, Models()
+        (folder / "spool").mkdir()
+        self.write_config(catalogue=None)
+
+    def write_config(self, catalogue: str | None) -> None:
+        config = {
+            "centre": "demo",
+            "site": "gate",
+            "node": "gate-1",
+            "models": "models",
+            "spool": {"folder": "spool"},
+            "broker": {"host": "127.0.0.1", "plain": True},
+        } | ({} if catalogue is None else {"catalogue": catalogue})
+        (self.folder / "node.yaml").write_text(yaml.safe_dump(config))
+
+    def write_files(self, version: int, old: str = "", new: str = "") -> None:
+        files = self.folder / "catalogue"
+        files.mkdir(exist_ok=True)
+        (files / "centre.yaml").write_text(CATALOGUE.read_text().replace(old, new))
+        (files / "VERSION").write_text(f"{version}\n")
+        self.write_config(catalogue="catalogue")
+
+    def start(self) -> Declarations:
+        return Declarations(load_config(self.folder / "node.yaml"), self.models.inspect)
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Box:
+    return Box(tmp_path)
+
+
+def after_s(declared: Declarations) -> float:
+    """What the catalogue in force says of its one rule."""
+    return declared.current.cameras[0].rules[0].after_s
+
+
+def later(version: int) -> NodePart:
+    return part(version, '"after_s":1.0', '"after_s":9.0')
+
+
+def test_a_fresh_node_waits_for_the_centre_and_needs_no_files(box: Box) -> None:
+    node = box.start()
+    assert node.current.cameras == ()
+    assert node.reason == "the centre has not sent this node's part of the catalogue yet"
+    assert not node.refused
+    assert node.offer(part(7))
+    assert [camera.id for camera in node.current.cameras] == ["gate-east"]
+    assert (node.current.version, node.reason) == (7, "")
+    assert node.knows(part(7))
+    assert not node.knows(later(7))
+    again = box.start()
+    assert (again.current.version, again.reason) == (7, "")
+    assert again.knows(part(7))
+
+
+def test_what_does_not_fit_changes_nothing_until_it_does(box: Box) -> None:
+    node = box.start()
+    node.offer(part(7))
+    box.models.there = False
+    assert node.offer(later(8))
+    assert (node.current.version, after_s(node)) == (7, 1.0)
+    assert "model x is not here" in node.reason
+    assert node.refused
+    assert not node.read_anew(even_if_same=True), "the same reason is told once"
+    box.models.there = True
+    assert node.read_anew(even_if_same=True)
+    assert (node.current.version, after_s(node), node.reason) == (8, 9.0, "")
+    assert not node.refused
+
+
+def test_the_higher_number_counts_and_the_centre_s_where_both_have_the_same(box: Box) -> None:
+    box.write_files(3)
+    node = box.start()
+    assert (node.current.version, after_s(node)) == (3, 1.0)
+    assert node.offer(later(3))
+    assert (node.current.version, after_s(node)) == (3, 9.0)
+    box.write_files(2)
+    assert node.touched()
+    assert not node.read_anew()
+    assert (node.current.version, after_s(node)) == (3, 9.0)
+    box.write_files(4, "after_s: 1", "after_s: 5")
+    assert node.read_anew()
+    assert (node.current.version, after_s(node)) == (4, 5.0)
+    assert (box.start().current.version, after_s(box.start())) == (4, 5.0)
+    assert node.offer(part(5))
+    assert (node.current.version, after_s(node)) == (5, 1.0)
+    box.write_files(1, "centre:", "centre: [")
+    assert not node.read_anew(), "files that do not count do no harm"
+    assert (box.start().current.version, node.reason) == (5, "")
+
+
+def test_an_older_one_does_not_come_back(box: Box) -> None:
+    node = box.start()
+    node.offer(later(8))
+    assert node.offer(part(7))
+    assert (node.current.version, after_s(node)) == (8, 9.0)
+    assert "version 7 of the catalogue came, older than version 8" in node.reason
+    assert not node.offer(part(7)), "told once"
+    assert node.read_anew(), "what counts came again: nothing is wrong any more"
+    assert node.reason == ""
+    again = box.start()
+    again.offer(part(7))
+    assert (again.current.version, after_s(again)) == (8, 9.0)
+
+
+def test_a_node_that_was_moved_is_told_so(box: Box) -> None:
+    node = box.start()
+    node.offer(part(7))
+    moved = msgspec.json.decode(
+        encode_part(part(8))
+        .replace('"site":"gate"', '"site":"yard"')
+        .replace('"sites":[{"id":"gate"', '"sites":[{"id":"yard"'),
+        type=NodePart,
+    )
+    assert node.offer(moved)
+    assert node.current.version == 7
+    assert "catalogue of the centre puts node 'gate-1' at site 'yard'" in node.reason
