@@ -3,6 +3,8 @@
 import select
 import socket
 import struct
+import threading
+import time
 from collections.abc import Iterator
 
 import paho.mqtt.client as mqtt
@@ -11,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paho.mqtt.enums import CallbackAPIVersion
 
-from haidang_cloud.broker import BrokerSettings, Connection
+from haidang_cloud.broker import BrokerSettings, Connection, Line
 from haidang_cloud.broker.connection import whole_publish
+from servers.start import wait_until
 
 CONNACK = b"\x20\x02\x00\x00"
 
@@ -220,3 +223,125 @@ def test_a_lost_line_is_told_and_our_own_leaving_is_not(
     ear.connection.close()
     assert hand.line.recv(100) == b"\xe0\x00", "it says goodbye"
     assert not caplog.records
+
+
+# --- the line of a process ----------------------------------------------------------------------
+
+
+class Talk:
+    """A line that runs, and what came over it."""
+
+    def __init__(self, hand: Hand, filters: tuple[str, ...] = ()) -> None:
+        self.heard: list[tuple[int, int, str, bytes]] = []
+        settings_ = BrokerSettings(host="127.0.0.1", port=hand.port, plain=True)
+        self.line = Line(settings_, client_id="talk")
+        if filters:
+            self.line.hear(filters, lambda *message: self.heard.append(message))
+        self._thread = threading.Thread(target=self.line.run, daemon=True)
+        self._thread.start()
+        self.until_up(hand, 1)
+
+    def until_up(self, hand: Hand, generation: int) -> None:
+        wait_until(hand.rings, what="somebody who connects")
+        hand.accept()
+        wait_until(
+            lambda: self.line.up and self.line.generation == generation, what="the connection"
+        )
+
+    def until_heard(self, count: int) -> None:
+        wait_until(lambda: len(self.heard) == count, what=f"{count} messages")
+
+    def stop(self) -> None:
+        self.line.stop()
+        self._thread.join(5)
+        assert not self._thread.is_alive()
+
+
+def said(hand: Hand) -> tuple[int, bytes, bytes]:
+    """First byte, packet id and payload of the one message to `t/x` that comes."""
+    came = hand.line.recv(4096)
+    assert came[2:7] == b"\x00\x03t/x"
+    assert len(came) == came[1] + 2, "one message, and nothing behind it"
+    return came[0], came[7:9], came[9:]
+
+
+def test_what_is_said_is_done_once_the_broker_has_it(hand: Hand) -> None:
+    talk, done = Talk(hand), threading.Event()
+    talk.line.say("t/x", b"kept", retain=True, done=done.set)
+    first, packet, payload = said(hand)
+    assert (first, payload) == (0x33, b"kept"), "QoS 1, retained"
+    assert not done.wait(0.3)
+    hand.line.sendall(b"\x40\x02" + packet)
+    assert done.wait(5)
+    talk.line.say("t/x", b"passing")
+    assert said(hand)[0] == 0x32, "not retained"
+    talk.stop()
+    talk.line.close()
+
+
+def test_what_is_said_while_the_broker_is_away_is_neither_sent_later_nor_done(hand: Hand) -> None:
+    talk, late, new = Talk(hand), threading.Event(), threading.Event()
+    hand.line.close()
+    wait_until(lambda: not talk.line.up, what="an end of the connection")
+    talk.line.say("t/x", b"late", done=late.set)
+    time.sleep(0.5)  # its thread looks at what is said at once, but nobody can see it do so
+    talk.until_up(hand, 2)
+    talk.line.say("t/x", b"new", done=new.set)
+    _, packet, payload = said(hand)
+    assert payload == b"new"
+    hand.line.sendall(b"\x40\x02" + packet)
+    assert new.wait(5)
+    assert not late.is_set()
+    talk.stop()
+    talk.line.close()
+
+
+def test_what_was_under_way_when_the_line_broke_is_sent_again_and_then_done(hand: Hand) -> None:
+    talk, done = Talk(hand), threading.Event()
+    talk.line.say("t/x", b"p", done=done.set)
+    said(hand)
+    hand.line.close()
+    talk.until_up(hand, 2)
+    first, packet, payload = said(hand)
+    assert (first, payload) == (0x3A, b"p"), "marked as sent before"
+    hand.line.sendall(b"\x40\x02" + packet)
+    assert done.wait(5)
+    talk.stop()
+    talk.line.close()
+
+
+def test_a_message_is_acknowledged_when_it_is_dealt_with_and_only_on_its_connection(
+    hand: Hand,
+) -> None:
+    talk = Talk(hand, ("t/+",))
+    assert hand.line.recv(100)[:1] == b"\x82", "it asks for messages"
+    hand.line.sendall(publish(1, b"p"))
+    talk.until_heard(1)
+    assert not select.select([hand.line], [], [], 0.3)[0], "not acknowledged yet"
+    hand.line.close()
+    talk.until_up(hand, 2)
+    assert hand.line.recv(100)[:1] == b"\x82", "it asks again"
+    hand.line.sendall(publish(7, b"q"))
+    talk.until_heard(2)
+    for generation, packet, _, _ in talk.heard:
+        talk.line.ack(generation, packet)
+    assert hand.line.recv(100) == b"\x40\x02\x00\x07"
+    talk.stop()
+    talk.line.close()
+
+
+def test_what_an_older_program_asked_for_holds_up_nothing(hand: Hand) -> None:
+    talk = Talk(hand)
+    hand.line.sendall(publish(3, b"old"))
+    assert hand.line.recv(100) == b"\x40\x02\x00\x03"
+    talk.stop()
+    talk.line.close()
+
+
+def test_what_is_left_is_sent_before_leaving(hand: Hand) -> None:
+    talk = Talk(hand)
+    talk.stop()
+    assert talk.line.leaving
+    talk.line.say("t/x", b"last")
+    talk.line.close()
+    assert hand.line.recv(100).endswith(b"last\xe0\x00"), "and then it says goodbye"

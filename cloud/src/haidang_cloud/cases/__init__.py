@@ -3,7 +3,7 @@
 from haidang_cloud.cases.answers import AnswerDesk, Outcome
 from haidang_cloud.cases.desk import CaseDesk
 from haidang_cloud.cases.life import OPEN
-from haidang_cloud.cases.line import CaseLine, LineSettings
+from haidang_cloud.cases.line import CaseLine
 from haidang_cloud.cases.model import Answer, CaseConflictError, CaseView, Step
 from haidang_cloud.cases.shelf import CaseShelf, Place
 from haidang_cloud.cases.teller import CaseTeller
@@ -18,7 +18,6 @@ __all__ = [
     "CaseShelf",
     "CaseTeller",
     "CaseView",
-    "LineSettings",
     "Outcome",
     "Place",
     "Step",

@@ -5,12 +5,12 @@ worker, so that what is answered while it restarts comes later.
 """
 
 import queue
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from haidang_cloud.broker import BrokerSettings, Connection
+from haidang_cloud.broker import Line
 from haidang_cloud.cases.answers import AnswerDesk, Outcome
 from haidang_cloud.cases.desk import CaseDesk
 from haidang_cloud.cases.model import CaseView, Owner
@@ -24,15 +24,6 @@ from haidang_protocols.wire import messages, topics
 WAIT_S = 0.5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineSettings:
-    """This worker's name (its session at the broker goes by it), its centre and the broker."""
-
-    name: str
-    centre: str
-    broker: BrokerSettings
-
-
 @dataclass(frozen=True, slots=True)
 class _Message:
     generation: int
@@ -42,83 +33,34 @@ class _Message:
 
 
 class CaseLine:
-    """`run` in one thread; `serve_cases` and `serve_answers` again and again in two others."""
+    """`serve_cases` and `serve_answers` again and again in two threads, while `line` runs."""
 
     def __init__(
         self,
-        settings: LineSettings,
+        line: Line,
         state: State,
         accounts: Accounts,
         *,
+        centre: str,
         owner: Callable[[], Owner],
         rights: Callable[[], Rights],
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         """`owner` and `rights` give what is in force; it may change at any time."""
-        self._settings, self._owner, self._rights, self._now_ns = settings, owner, rights, now_ns
-        self._desk = CaseDesk(state, settings.centre)
-        self._teller = CaseTeller(state, settings.centre)
-        self._answers = AnswerDesk(state, settings.centre, accounts)
+        self._line, self._centre = line, centre
+        self._owner, self._rights, self._now_ns = owner, rights, now_ns
+        self._desk = CaseDesk(state, centre)
+        self._teller = CaseTeller(state, centre)
+        self._answers = AnswerDesk(state, centre, accounts)
         self._bell = Bell(state)
-        self._stop = threading.Event()
-        self._out: queue.SimpleQueue[CaseView] = queue.SimpleQueue()
-        self._under_way: dict[int, CaseView] = {}
         self._inbox: queue.SimpleQueue[_Message | CaseView] = queue.SimpleQueue()
         self._held: _Message | CaseView | None = None
         self._more = False
-        self._acks: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
         self.counts = {"alarms": 0, "told": 0, "answers": 0, "refused": 0}
-        self._connection = Connection(
-            settings.broker,
-            client_id=f"{settings.centre}.worker.{settings.name}",
-            on_up=self._up,
-            on_message=lambda *message: self._inbox.put(_Message(*message)),
-            on_published=self._published,
-            clean=False,
+        line.hear(
+            [topics.answer_filter(centre)],
+            lambda *message: self._inbox.put(_Message(*message)),
         )
-
-    # --- the network ------------------------------------------------------------------------
-
-    @property
-    def up(self) -> bool:
-        """Whether the broker is there."""
-        return self._connection.up
-
-    def run(self) -> None:
-        """Talk to the broker until `stop`."""
-        while not self._stop.is_set():
-            self._connection.turn(1.0, read=True)
-            self._send()
-
-    def close(self) -> None:
-        """Send what is left and leave, once nobody serves any more; the session stays."""
-        self._send()
-        self._connection.close()
-        self._bell.close()
-
-    def stop(self) -> None:
-        """Ask `run` to end; may be called from any thread or a signal handler."""
-        self._stop.set()
-        self._connection.wake()
-
-    def _send(self) -> None:
-        while not self._acks.empty():
-            self._connection.ack(*self._acks.get())
-        while not self._out.empty():
-            told = self._out.get()
-            topic = topics.case_topic(self._settings.centre, told.scope, told.severity)
-            number = self._connection.publish(topic, messages.encode(told.message()))
-            self._under_way[number] = told
-
-    def _up(self) -> None:
-        self._connection.subscribe([topics.answer_filter(self._settings.centre)])
-
-    def _published(self, number: int) -> None:
-        told = self._under_way.pop(number, None)
-        if told is not None:
-            self._inbox.put(told)
-
-    # --- the database -----------------------------------------------------------------------
 
     def serve_cases(self) -> None:
         """Wait for news, make cases of alarms, and tell what staff have not heard."""
@@ -128,13 +70,16 @@ class CaseLine:
         taken = self._desk.consume(self._owner(), now_ns=now_ns)
         self.counts["alarms"] += taken
         # whoever reaches the broker tells
-        claimed = self._teller.claim(now_ns=now_ns) if self._connection.up else []
+        claimed = self._teller.claim(now_ns=now_ns) if self._line.up else []
         for told in claimed:
-            self._out.put(told)
-        if claimed:
-            self._connection.wake()
+            self._tell(told)
         settled = self._answers.settle_waiting(now_ns=now_ns)
         self._more = BATCH in (taken, len(claimed), settled)
+
+    def _tell(self, told: CaseView) -> None:
+        topic = topics.case_topic(self._centre, told.scope, told.severity)
+        # told only once the broker has it; one that gets lost is claimed again
+        self._line.say(topic, messages.encode(told.message()), done=partial(self._inbox.put, told))
 
     def serve_answers(self) -> None:
         """Take one answer, or note what the broker has; kept until the database has it."""
@@ -160,9 +105,12 @@ class CaseLine:
         )
         self.counts["answers"] += outcome is not Outcome.KNOWN
         self.counts["refused"] += outcome is Outcome.REFUSED
-        self._acks.put((item.generation, item.packet))
-        self._connection.wake()
+        self._line.ack(item.generation, item.packet)
 
     def forget(self) -> int:
         """Remove answers that are a month old."""
         return self._answers.forget(now_ns=self._now_ns())
+
+    def close(self) -> None:
+        """Wait for no more news, once nobody serves any more."""
+        self._bell.close()

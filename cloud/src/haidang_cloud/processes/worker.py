@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from haidang_cloud.blobs import Blobs
-from haidang_cloud.cases import CaseLine, LineSettings
+from haidang_cloud.broker import Line
+from haidang_cloud.cases import CaseLine
 from haidang_cloud.ingest import Directory
 from haidang_cloud.lake import Lake, Roller
 from haidang_cloud.people import Accounts, Rights
@@ -51,11 +52,13 @@ def run(config_path: Path, *, worker: str, verbose: bool = False) -> int:
     state = state_of(config)
     series = series_of(config)
     in_force = InForce(state, config, Ruling)
-    line = _line(config, worker, state, in_force)
+    broker = broker_of(config, process=f"worker.{worker}")
+    line = Line(broker, client_id=f"{config.centre}.worker.{worker}")
+    cases = _cases(config, line, state, in_force)
     holder = f"worker-{worker}"
     jobs = Jobs(
         [
-            *_case_jobs(line),
+            *_case_jobs(cases),
             *_keeping_jobs(config, state, series, in_force, holder),
             _tidying(config_path.resolve(), in_force),
         ],
@@ -63,7 +66,7 @@ def run(config_path: Path, *, worker: str, verbose: bool = False) -> int:
         centre=config.centre,
         holder=holder,
     )
-    report = Job(name="report", every_s=REPORT_S, run=lambda: _report(worker, line, jobs))
+    report = Job(name="report", every_s=REPORT_S, run=lambda: _report(worker, line, cases, jobs))
     reporting = Jobs([report], state, centre=config.centre, holder=holder)
     running.on_signal(line.stop)
     log.info("worker %s is up", worker)
@@ -75,36 +78,37 @@ def run(config_path: Path, *, worker: str, verbose: bool = False) -> int:
         reporting.stop()
         jobs.stop()
         line.close()
+        cases.close()
         in_force.close()
         series.close()
         state.close()
     return 0
 
 
-def _line(config: CloudConfig, worker: str, state: State, in_force: InForce[Ruling]) -> CaseLine:
-    broker = broker_of(config, process=f"worker.{worker}")
+def _cases(config: CloudConfig, line: Line, state: State, in_force: InForce[Ruling]) -> CaseLine:
     return CaseLine(
-        LineSettings(name=worker, centre=config.centre, broker=broker),
+        line,
         state,
         Accounts(state, config.centre),
+        centre=config.centre,
         owner=lambda: in_force.current().owner,
         rights=lambda: in_force.current().rights,
     )
 
 
-def _report(worker: str, line: CaseLine, jobs: Jobs) -> None:
+def _report(worker: str, line: Line, cases: CaseLine, jobs: Jobs) -> None:
     """The heartbeat in the log: that it lives, what it did, what troubles it."""
     broker = "up" if line.up else "away"
-    log.info("worker %s: broker %s, %s, trouble %s", worker, broker, line.counts, jobs.trouble)
+    log.info("worker %s: broker %s, %s, trouble %s", worker, broker, cases.counts, jobs.trouble)
 
 
-def _case_jobs(line: CaseLine) -> list[Job]:
+def _case_jobs(cases: CaseLine) -> list[Job]:
     """What staff wait for: short pauses after a failure, and every worker does it."""
     return [
         # an alarm waits for this one when the database is back
-        Job(name="cases", run=line.serve_cases, backoff_max_s=0.3),
-        Job(name="answers", run=line.serve_answers, backoff_max_s=1.0),
-        Job(name="forget-answers", run=line.forget, every_s=HOUR_S, lease_s=HOUR_S),
+        Job(name="cases", run=cases.serve_cases, backoff_max_s=0.3),
+        Job(name="answers", run=cases.serve_answers, backoff_max_s=1.0),
+        Job(name="forget-answers", run=cases.forget, every_s=HOUR_S, lease_s=HOUR_S),
     ]
 
 
