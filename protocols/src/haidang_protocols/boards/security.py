@@ -135,7 +135,7 @@ def _rows(*where: Where) -> Query:
 def _now(*, alarms: bool) -> Section:
     panels = [_today("events-today", "Sự kiện hôm nay", "Events today", _count())]
     if alarms:
-        today = _today("alarms-today", "Báo động hôm nay", "Alarms today", _count(_ALARM))
+        today = _today("alarms-today", "Cảnh báo hôm nay", "Alarms today", _count(_ALARM))
         panels = [_ongoing_now(), today, *panels]
     width = COLUMNS // len(panels)
     sized = tuple(replace(panel, width=width) for panel in panels)
@@ -161,7 +161,7 @@ def _today(key: str, vi: str, en: str, query: Query) -> Panel:
 def _ongoing_now() -> Panel:
     return Panel(
         key="ongoing",
-        title=Text(vi="Báo động đang diễn ra", en="Alarms going on"),
+        title=Text(vi="Cảnh báo đang diễn ra", en="Alarms going on"),
         about=Text(
             vi="Đã bắt đầu trong 7 ngày qua và chưa kết thúc tại hiện trường. "
             "Ai đã tiếp nhận thì xem ở hồ sơ vụ việc.",
@@ -181,9 +181,9 @@ def _ongoing_now() -> Panel:
 def _alarms(seen: Reach) -> Section:
     ongoing = Panel(
         key="ongoing-by-hour",
-        title=Text(vi="Báo động đang diễn ra theo giờ", en="Alarms going on, by hour"),
+        title=Text(vi="Cảnh báo đang diễn ra theo giờ", en="Alarms going on, by hour"),
         about=Text(
-            vi="Số báo động chưa kết thúc vào cuối mỗi giờ, trong 7 ngày qua.",
+            vi="Số cảnh báo chưa kết thúc vào cuối mỗi giờ, trong 7 ngày qua.",
             en="Alarms not over at the end of each hour, in the last 7 days.",
         ),
         kind=PanelKind.LINES,
@@ -196,18 +196,18 @@ def _alarms(seen: Reach) -> Section:
     )
     begun = _bars(
         "alarms-by-severity",
-        Text(vi="Báo động theo mức độ", en="Alarms by severity"),
+        Text(vi="Cảnh báo theo mức độ", en="Alarms by severity"),
         _count(_ALARM, by=("severity",), stepped=True),
         names=words.SEVERITIES,
     )
     newest = _table(
         "last-alarms",
-        Text(vi="Báo động mới nhất", en="Newest alarms"),
+        Text(vi="Cảnh báo mới nhất", en="Newest alarms"),
         _rows(_ALARM, _BEGUN),
         seen,
     )
     return Section(
-        key="alarms", title=Text(vi="Báo động", en="Alarms"), panels=(ongoing, begun, newest)
+        key="alarms", title=Text(vi="Cảnh báo", en="Alarms"), panels=(ongoing, begun, newest)
     )
 
 

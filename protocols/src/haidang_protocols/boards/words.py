@@ -13,7 +13,7 @@ def word(value: str, vi: str, en: str, tone: Tone | None = None) -> Word:
 
 SEVERITIES = (
     word("critical", "Nghiêm trọng", "Critical", Tone.BAD),
-    word("warning", "Cảnh báo", "Warning", Tone.NOTICE),
+    word("warning", "Cần chú ý", "Warning", Tone.NOTICE),
     word("info", "Thông tin", "Information", Tone.NEUTRAL),
 )
 RULES = (
@@ -61,7 +61,7 @@ CLASSES = (
     word("smoke", "Khói", "Smoke"),
 )
 RECORD_CLASSES = (
-    word("alarm", "Báo động", "Alarm", Tone.BAD),
+    word("alarm", "Cảnh báo", "Alarm", Tone.BAD),
     word("gap", "Khoảng trống", "Gap"),
     word("event", "Sự kiện", "Event", Tone.NOTICE),
     word("observation", "Quan sát", "Observation"),
