@@ -1,9 +1,8 @@
 """What the centre's stores hold, looked at from outside and only as far as is new."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -24,7 +23,8 @@ OVERLAP_NS = 600 * 10**9
 TWICE_NS = 6 * 3600 * 10**9
 """An event that comes again with another time within so long is found out."""
 
-_COLUMNS = ["spool", "seq", "kind", "raw"]
+_COLUMNS = ["spool", "seq", "kind"]
+_GAP = "gap"
 
 
 class StoreLook:
@@ -53,12 +53,12 @@ class StoreLook:
         for file in files:
             rows += file.rows[spool]
             records.update(file.seqs.get(spool, ()))
-            for reason, lost in file.gaps.get(spool, []):
+            for reason, lost in file.gaps.get(spool, {}).items():
                 gaps.setdefault(reason, SeqSet()).update(lost)
         doubled = rows - len(records)
         for row in waiting:
             records.add(row.seq)
-            if row.kind == "gap":
+            if row.kind == _GAP:
                 _note_gap(gaps, row.raw)
         letters, refused = self._letters(spool)
         return Stored(
@@ -77,8 +77,19 @@ class StoreLook:
             del self._files[gone]
         for name in names:
             if name not in self._files:
-                self._files[name] = _File(self._lake.columns(name, _COLUMNS))
+                self._files[name] = self._read(name)
         return list(self._files.values())
+
+    def _read(self, name: str) -> "_File":
+        found = _File()
+        for row in self._lake.columns(name, _COLUMNS):
+            found.add(row["spool"], row["seq"], gap=row["kind"] == _GAP)
+        if found.gaps:
+            # whole records are many times larger than all else
+            for row in self._lake.columns(name, ["spool", "kind", "raw"]):
+                if row["kind"] == _GAP:
+                    found.note(row["spool"], row["raw"])
+        return found
 
     def _ledger(self, spool: str) -> SeqSet:
         known = ledger.read_spools(self._state, self._centre, [spool])
@@ -136,17 +147,21 @@ class _Place(NamedTuple):
 class _File:
     """A Parquet file of the lake: it never changes, so it is read once."""
 
-    def __init__(self, rows: Iterable[Mapping[str, Any]]) -> None:
+    def __init__(self) -> None:
         self.rows: Counter[str] = Counter()
         self.seqs: dict[str, SeqSet] = {}
-        self.gaps: dict[str, list[tuple[str, SeqSet]]] = {}
-        for row in rows:
-            self.rows[row["spool"]] += 1
-            self.seqs.setdefault(row["spool"], SeqSet()).add(row["seq"])
-            if row["kind"] == "gap":
-                found: dict[str, SeqSet] = {}
-                _note_gap(found, row["raw"])
-                self.gaps.setdefault(row["spool"], []).extend(found.items())
+        self.gaps: dict[str, dict[str, SeqSet]] = {}
+
+    def add(self, spool: str, seq: int, *, gap: bool) -> None:
+        """A record is there."""
+        self.rows[spool] += 1
+        self.seqs.setdefault(spool, SeqSet()).add(seq)
+        if gap:
+            self.gaps.setdefault(spool, {})
+
+    def note(self, spool: str, raw: str) -> None:
+        """What a gap record says."""
+        _note_gap(self.gaps[spool], raw)
 
 
 def _note_gap(gaps: dict[str, SeqSet], raw: str) -> None:

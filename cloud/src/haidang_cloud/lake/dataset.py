@@ -190,12 +190,11 @@ class Lake:
                 for row in table.to_pylist():
                     yield Row(**row)
 
-    def columns(self, file: str, names: Sequence[str]) -> list[dict[str, Any]]:
-        """Some columns of one file of the manifest, row by row."""
-        rows: list[dict[str, Any]] = pq.read_table(
-            self.folder / file, columns=list(names)
-        ).to_pylist()
-        return rows
+    def columns(self, file: str, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Some columns of one file of the manifest, row by row and few rows at once."""
+        with pq.ParquetFile(self.folder / file) as opened:
+            for batch in opened.iter_batches(batch_size=ROWS_AT_ONCE, columns=list(names)):
+                yield from batch.to_pylist()
 
     def compact(self, *, now_ns: int, most: int = 8) -> int:
         """Join the small files of each day that has more than `most`; returns how many went."""
