@@ -21,7 +21,7 @@ _VI = {
     "desk": "Thử lỗi (cắt mạng, tắt broker, khóa cơ sở dữ liệu…):\n    {link}",
     "try": (
         "Thử xem:\n"
-        "  • Chờ vài giây: người vào cổng cảng ban đêm, đám đông ở chợ, lửa, khói sẽ báo động.\n"
+        "  • Chờ vài giây: người vào cổng cảng ban đêm, đám đông ở chợ, lửa, khói: có cảnh báo.\n"
         "  • Tiếp nhận một cảnh báo, rồi ghi chú và đóng lại.\n"
         "  • Mở trang Thử lỗi, cắt mạng 15 giây, và nhìn sổ: mất 0, trùng 0.\n"
         "  • Vẽ lại một vùng trên camera; nút nhận bản mới sau vài giây."
