@@ -207,7 +207,7 @@ def later(version: int) -> NodePart:
 
 def test_a_fresh_node_waits_for_the_centre_and_needs_no_files(box: Box) -> None:
     node = box.start()
-    assert node.current.cameras == ()
+    assert not node.current.cameras
     assert node.reason == "the centre has not sent this node's part of the catalogue yet"
     assert not node.refused
     assert node.offer(part(7))
