@@ -223,6 +223,23 @@ def test_a_broker_that_restarts_is_found_again_and_hears_what_it_missed(
     guard.wait_for(case, CaseState.ACKNOWLEDGED)
 
 
+def test_each_answer_is_acknowledged_so_that_the_next_one_comes(
+    tmp_path: Path, new_broker: Callable[..., start.Server]
+) -> None:
+    port = start.free_port()
+    lines = f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_inflight_messages 1\n"
+    new_broker(lines, port)
+    centre = Centre(tmp_path, f"sqlite:///{tmp_path / 'state.sqlite'}", port)
+    guard = centre.listen()
+    centre.worker()
+    case = centre.alarm(1)
+    guard.wait_for(case, CaseState.RAISED)
+    for at, kind in enumerate((AnswerKind.ACKNOWLEDGED, AnswerKind.ON_SCENE, AnswerKind.DONE)):
+        guard.answer(case, kind, at=at + 1)
+    guard.wait_for(case, CaseState.CLOSED)
+    centre.close()
+
+
 def test_over_tls_answers_wait_for_the_worker_that_the_certificate_names(
     tmp_path: Path, mosquitto_program: Path
 ) -> None:

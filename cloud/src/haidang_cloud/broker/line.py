@@ -57,7 +57,7 @@ class Line:
 
     @property
     def leaving(self) -> bool:
-        """Whether `stop` was asked: the broker's word on what is said may not come any more."""
+        """Whether `run` ends: the broker's word on what is said may not come any more."""
         return self._stop.is_set()
 
     def hear(self, filters: Sequence[str], take: Callable[[int, int, str, bytes], None]) -> None:
@@ -90,9 +90,13 @@ class Line:
 
     def run(self) -> None:
         """Talk to the broker until `stop`."""
-        while not self._stop.is_set():
-            self._connection.turn(TURN_S, read=True)
-            self._send()
+        try:
+            while not self._stop.is_set():
+                self._connection.turn(TURN_S, read=True)
+                self._send()
+        finally:
+            # whatever ended it, nobody shall wait for the broker's word any longer
+            self._stop.set()
 
     def stop(self) -> None:
         """Ask `run` to end; may be called from a signal handler too."""

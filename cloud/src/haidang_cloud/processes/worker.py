@@ -1,4 +1,4 @@
-"""`haidang cloud worker`: cases and the jobs that keep the centre's projections and files."""
+"""`haidang cloud worker`: cases, what nodes are wanted to run, and the centre's upkeep."""
 
 import logging
 import time
@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from haidang_cloud.blobs import Blobs
-from haidang_cloud.broker import Line
+from haidang_cloud.broker import BrokerSettings, Line
 from haidang_cloud.cases import CaseLine
+from haidang_cloud.desired import DesiredTeller
 from haidang_cloud.ingest import Directory
 from haidang_cloud.lake import Lake, Roller
 from haidang_cloud.people import Accounts, Rights
@@ -38,7 +39,7 @@ class Ruling:
 
     def __init__(self, catalogue: Catalogue, number: int) -> None:
         """Index a catalogue in force."""
-        self.catalogue = catalogue
+        self.catalogue, self.number = catalogue, number
         self.owner = Directory(catalogue, number).owner
         self.rights = Rights(catalogue)
 
@@ -59,6 +60,7 @@ def run(config_path: Path, *, worker: str, verbose: bool = False) -> int:
     jobs = Jobs(
         [
             *_case_jobs(cases),
+            _telling(config, line, state, broker, in_force),
             *_keeping_jobs(config, state, series, in_force, holder),
             _tidying(config_path.resolve(), in_force),
         ],
@@ -110,6 +112,23 @@ def _case_jobs(cases: CaseLine) -> list[Job]:
         Job(name="answers", run=cases.serve_answers, backoff_max_s=1.0),
         Job(name="forget-answers", run=cases.forget, every_s=HOUR_S, lease_s=HOUR_S),
     ]
+
+
+def _telling(
+    config: CloudConfig,
+    line: Line,
+    state: State,
+    broker: BrokerSettings,
+    in_force: InForce[Ruling],
+) -> Job:
+    """Nodes are told by one worker at a time: two would tell them twice, and in any order."""
+
+    def current() -> tuple[int, Catalogue]:
+        ruling = in_force.current()
+        return ruling.number, ruling.catalogue
+
+    teller = DesiredTeller(line, state, broker, centre=config.centre, in_force=current)
+    return Job(name="desired", run=teller.tell, every_s=1.0, wanted=teller.wanted, lease_s=60.0)
 
 
 def _keeping_jobs(
