@@ -83,7 +83,7 @@ def test_the_agent_is_watched_and_has_few_rights() -> None:
 
 def test_the_nodes_sample_lacks_only_what_enrolment_writes() -> None:
     told = yaml.safe_load((HOME / "node.yaml").read_text())
-    assert set(told) == {"catalogue", "models", "spool"}
+    assert set(told) == {"models", "spool"}
 
 
 def test_nothing_here_is_secret() -> None:

@@ -118,7 +118,7 @@ def test_the_edge_configuration_is_one_that_the_agent_reads(tmp_path: Path) -> N
         (tmp_path / name).write_text("")
         told["broker"][name] = name
     (tmp_path / "models").mkdir()
-    told.update(catalogue=GIVEN["HAIDANG_CATALOGUE"], models="models")
+    told.update(models="models")
     (tmp_path / "node.yaml").write_text(yaml.safe_dump(told))
     config = load_config(tmp_path / "node.yaml")
     assert config.identity() == Identity(centre="demo", site="gate", node="gate-1")

@@ -107,7 +107,7 @@ class Faults:
 
 def faults_of(home: Home, crew: Crew, cord: Cord, watch: Watch, *, camera: str) -> dict[str, Fault]:
     """All that this demo can break; `camera` is the one that freezes."""
-    hold = home.node_catalogue / f"{camera}.hold"
+    hold = home.node / f"{camera}.hold"
     locked = Locked(watch.config)
     return {
         "link": Fault(begin=lambda _: cord.cut(), end=cord.mend, for_s=15.0),

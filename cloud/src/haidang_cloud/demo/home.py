@@ -85,7 +85,6 @@ class Home:
         self.centre_file, self.fleet_file = folder / "centre.yaml", folder / "fleet.yaml"
         self.node, self.models = folder / "node", folder / "models"
         self.node_file, self.tls = self.node / "node.yaml", self.node / "tls"
-        self.node_catalogue = self.node / "catalogue"
         self.unset_clock = self.node / "clock.unset"
         self.data_sources = folder / DATA_SOURCES
         self.broker_conf = folder / "broker" / "mosquitto.conf"
@@ -96,7 +95,7 @@ class Home:
         self, ports: Ports, servers: Servers, *, language: str, haidang: str, console: bool
     ) -> None:
         """The centre's and the fleet's configuration, for these ports and servers."""
-        for folder in (self.logs, self.node_catalogue, self.models):
+        for folder in (self.logs, self.node, self.models):
             folder.mkdir(parents=True, exist_ok=True)
         _write(self.fleet_file, _fleet(ports))
         centre = _centre(ports, self.roles_command(haidang), language=language, console=console)
@@ -111,7 +110,6 @@ class Home:
         _write(
             self.node_file,
             {
-                "catalogue": "catalogue",
                 "models": str(self.models),
                 "spool": {"folder": "spool", "quota_mb": SPOOL_MB},
             },
@@ -122,20 +120,6 @@ class Home:
         config: dict[str, Any] = yaml.safe_load(self.node_file.read_text(encoding="utf-8"))
         config["broker"]["port"] = port
         _write(self.node_file, config)
-
-    def give_catalogue(self, texts: Mapping[str, str], *, number: int) -> None:
-        """Put a version of the catalogue on the node, whole files at a time; its number comes last.
-
-        The node then says that it runs this version.
-        """
-        for name, text in texts.items():
-            fresh = self.node_catalogue / f".{name}.new"
-            fresh.write_text(text, encoding="utf-8")
-            fresh.rename(self.node_catalogue / name)
-        for path in self.node_catalogue.glob("*.yaml"):
-            if path.name not in texts:
-                path.unlink()
-        (self.node_catalogue / "VERSION").write_text(f"{number}\n", encoding="ascii")
 
     def free_mb(self) -> int:
         """What is left on its disk."""

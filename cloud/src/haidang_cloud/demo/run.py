@@ -209,7 +209,7 @@ class _Demo:
         port = self._ports.console if self._console else self._ports.api
         path = "/healthz"
         self._progress.wait(
-            lambda: _answers(f"http://127.0.0.1:{port}{path}") and self._watch.born(),
+            lambda: _answers(f"http://127.0.0.1:{port}{path}") and self._watch.at_work(),
             *self._crew.children,
         )
 

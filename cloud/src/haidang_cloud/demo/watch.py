@@ -1,4 +1,4 @@
-"""Looks at the running demo: account, first alarm, the catalogue that the node must follow."""
+"""Looks at the running demo: account, first alarm, the catalogue, whether the node runs it."""
 
 import logging
 import threading
@@ -17,13 +17,17 @@ from haidang_cloud.errors import LakeError, StateUnavailableError, StoreUnavaila
 from haidang_cloud.people import Accounts
 from haidang_cloud.processes import running
 from haidang_cloud.processes.config import load_config, series_of, state_of
-from haidang_cloud.state import versions
-from haidang_cloud.state.tables import case, node
+from haidang_cloud.state import nodes, versions
+from haidang_cloud.state.tables import case
 from haidang_protocols.catalogue import Catalogue, load_texts
+from haidang_protocols.errors import UserError
 
 log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
+AWAITED = "catalogue.awaited"
+"""What a node says that has not heard from the centre yet."""
+
 GIVE_BACK_LOOKS = 10
 """After so many looks memory that is free goes back: each reads files into memory and lets go."""
 _LOOKS = msgspec.json.Decoder(SpoolLook)
@@ -50,7 +54,6 @@ class Watch:
     def __init__(self, home: Home) -> None:
         """Open the stores, which are set up."""
         self.config = config = load_config(home.centre_file)
-        self._home = home
         self._state, self._series = state_of(config), series_of(config)
         self._version = 0
         self.catalogue = self._newest()
@@ -104,10 +107,15 @@ class Watch:
 
     # --- alarms, people, catalogue ----------------------------------------------------------
 
-    def born(self) -> bool:
-        """Whether the node has told who it is."""
-        with self._state.read() as connection:
-            return connection.execute(sa.select(node.c.node)).first() is not None
+    def at_work(self) -> bool:
+        """Whether the node runs a catalogue; raises `UserError` for one that it cannot run."""
+        birth = next((born.birth for born in nodes.read(self._state, CENTRE)), None)
+        if birth is None:
+            return False
+        why = birth.because
+        if not birth.catalogue and why is not None and why.code != AWAITED:
+            raise UserError(birth.reason)
+        return birth.catalogue > 0
 
     def first_alarm(self, since_ns: int) -> FirstAlarm | None:
         """The first case since then that was stored and told."""
@@ -129,7 +137,7 @@ class Watch:
         return f"{origin}/enter#link={secret}"
 
     def follow_catalogue(self) -> None:
-        """What was published in the console reaches the node."""
+        """Know what was published on the wall."""
         if versions.newest_number(self._state, CENTRE) > self._version:
             self.catalogue = self._newest()
 
@@ -137,6 +145,5 @@ class Watch:
         version = versions.newest(self._state, CENTRE)
         if version is None:
             raise RuntimeError("the catalogue was published a moment ago")
-        self._home.give_catalogue(version.texts, number=version.number)
         self._version = version.number
         return load_texts(version.texts)
