@@ -112,7 +112,7 @@ class Declarations:
 
     @property
     def source_folder(self) -> str:
-        """Where a camera's relative file begins: at the catalogue's files, else beside the spool."""
+        """Where a camera's relative file begins: at the catalogue's files, or beside the spool."""
         if self._path is None:
             return str(Path(self._config.spool.folder).parent)
         return str(self._path if self._path.is_dir() else self._path.parent)
