@@ -344,6 +344,15 @@ def test_a_connection_that_came_back_is_another_one(worker: Worker, broker: star
     assert not carrier.through()
 
 
+def test_no_more_than_a_hundred_messages_stand_before_a_case(
+    worker: Worker, broker: start.Server
+) -> None:
+    carrier = Carrier(worker.line)
+    broker.kill()
+    wait_until(lambda: not worker.line.up, what="an end of the connection")
+    assert [carrier.say(GATE, b"x") for _ in range(101)] == [True] * 100 + [False]
+
+
 def test_of_two_workers_one_tells_and_the_other_takes_over(
     small: State, broker: start.Server
 ) -> None:
