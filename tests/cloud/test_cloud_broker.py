@@ -1,22 +1,29 @@
 """The connection to the broker against a hand that cuts the stream where it likes."""
 
+import contextlib
 import select
 import socket
+import ssl
 import struct
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
+from cryptography import x509
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paho.mqtt.enums import CallbackAPIVersion
 
 from haidang_cloud.broker import BrokerSettings, Connection, Line
 from haidang_cloud.broker.connection import whole_publish
+from haidang_fleet.enrolment.authority import Authority, key_pem, new_key, pem
 from servers.start import wait_until
 
+NOW = datetime.now(UTC).replace(microsecond=0)
 CONNACK = b"\x20\x02\x00\x00"
 
 
@@ -345,3 +352,83 @@ def test_what_is_left_is_sent_before_leaving(hand: Hand) -> None:
     talk.line.say("t/x", b"last")
     talk.line.close()
     assert hand.line.recv(100).endswith(b"last\xe0\x00"), "and then it says goodbye"
+
+
+class Door:
+    """A TLS server that looks at who knocks and lets nobody in."""
+
+    def __init__(self, folder: Path, authority: Authority) -> None:
+        key = new_key()
+        certificate = authority.sign_server(key.public_key(), names=("localhost",), now=NOW, days=1)
+        both = folder / "server.pem"
+        both.write_bytes(pem(certificate).encode() + key_pem(key))
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(both)
+        context.load_verify_locations(cadata=pem(authority.certificate))
+        context.verify_mode = ssl.CERT_REQUIRED
+        self.shown: list[int] = []
+        self._context = context
+        self._listening = socket.create_server(("localhost", 0))
+        self.port = self._listening.getsockname()[1]
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def _look(self) -> None:
+        while True:
+            try:
+                knock, _ = self._listening.accept()
+            except OSError:
+                return
+            with (
+                contextlib.suppress(OSError),
+                self._context.wrap_socket(knock, server_side=True) as secured,
+            ):
+                found = secured.getpeercert(binary_form=True)
+                assert found is not None
+                self.shown.append(x509.load_der_x509_certificate(found).serial_number)
+
+    def close(self) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self._thread.join(5)
+
+
+def test_a_renewed_certificate_is_shown_at_the_next_connection_and_half_a_one_never(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    authority = Authority.make(tmp_path / "ca", name="Test", now=NOW)
+    cert, key_file = tmp_path / "worker.crt", tmp_path / "worker.key"
+
+    def issue() -> int:
+        key = new_key()
+        made = authority.sign_client(key.public_key(), cn="c.worker.1", now=NOW, days=1)
+        cert.write_text(pem(made))
+        key_file.write_bytes(key_pem(key))
+        return made.serial_number
+
+    first = issue()
+    door = Door(tmp_path, authority)
+    connection = Connection(
+        BrokerSettings(
+            host="localhost", port=door.port, ca=tmp_path / "ca" / "ca.crt", cert=cert, key=key_file
+        ),
+        client_id="c.worker.1",
+        on_up=lambda: None,
+        on_message=lambda *_: None,
+    )
+
+    def knocks(count: int) -> bool:
+        connection.turn(0.05, read=True)
+        return len(door.shown) >= count
+
+    wait_until(lambda: knocks(1), what="a first knock")
+    cert.write_text("half of it")
+    wait_until(lambda: knocks(2), what="a knock with half a certificate on the disk")
+    second = issue()
+    shown = len(door.shown)
+    wait_until(lambda: knocks(shown + 2), what="knocks after the renewal")
+    connection.close()
+    door.close()
+    assert set(door.shown[:shown]) == {first}
+    assert door.shown[-1] == second
+    assert "the certificate stays as it was" in caplog.text

@@ -216,7 +216,9 @@ class Connection:
         client = _Client(self._message, client_id=client_id, clean_session=clean, manual_ack=True)
         if will is not None:
             client.will_set(will[0], will[1], qos=1, retain=True)
-        secure(client, settings)
+        self._tls = None if settings.plain else _context(settings)
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
         client.on_connect = self._connected
         client.on_publish = self._published
         client.on_disconnect = self._disconnected
@@ -294,12 +296,24 @@ class Connection:
             return
         self._again_s = now_s + self._pause_s
         self._pause_s = min(RECONNECT_MAX_S, self._pause_s * 2)
+        self._take_new_certificate()
         try:
             self._client.connect(
                 self._settings.host, self._settings.port, keepalive=self._settings.keepalive_s
             )
         except OSError as error:
             log.warning("broker %s:%d: %s", self._settings.host, self._settings.port, error)
+
+    def _take_new_certificate(self) -> None:
+        """It may have been renewed since the last connection; half a one changes nothing."""
+        if self._tls is None:
+            return
+        try:
+            # first into a context of its own: a certificate without its key would stay in ours
+            _context(self._settings)
+            self._tls.load_cert_chain(str(self._settings.cert), str(self._settings.key))
+        except (CloudConfigError, OSError, ssl.SSLError) as error:
+            log.warning("the certificate stays as it was: %s", error)
 
     def subscribe(self, filters: Sequence[str]) -> None:
         """Ask for messages at QoS 1."""

@@ -80,6 +80,18 @@ def _whole(name: str, what: Mistake, *, line: int = 1) -> Problem:
     return problem(file=name, line=line, field="file", what=what)
 
 
+def _composed(text: str) -> yaml.Node | None:
+    """The node of a text; by libyaml, four times as fast, where PyYAML came with it.
+
+    What that refuses is read again by PyYAML's own parser, whose words say better what is wrong.
+    """
+    quick: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return yaml.compose(text, Loader=quick)
+    except yaml.YAMLError:
+        return yaml.compose(text, Loader=yaml.SafeLoader)
+
+
 class _Gathered:
     """What the files said so far: lists are joined across files, the centre stands once."""
 
@@ -112,7 +124,7 @@ class _Gathered:
     def _root(self, name: str, text: str) -> yaml.Node | None:
         """The node of all that a file says; none when it says nothing or is no YAML."""
         try:
-            root: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+            root = _composed(text)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = mark.line + 1 if mark else 1

@@ -10,12 +10,13 @@ from typing import Annotated
 from msgspec import Meta
 
 from haidang_protocols.wire.messages import Message
+from haidang_protocols.wire.records import MESSAGE_BYTES_MAX
 
 SIGNERS = "worker"
 """The kind of process that signs: its certificate's CN is `{centre}.worker.{name}`."""
 
-BODY_MAX = 4 << 20
-"""Characters of a body; a thousand cameras with their zones have room."""
+BODY_MAX = MESSAGE_BYTES_MAX
+"""Characters of a body: brokers carry no more in a message; two hundred cameras have room."""
 
 
 class Desired(Message, frozen=True, kw_only=True):
