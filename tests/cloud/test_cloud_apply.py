@@ -5,14 +5,16 @@ import stat
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from fakes.desk import Desk
+from fakes.desk import MINIMAL, Desk
 from fakes.room import until
 from fakes.sender import Sender, envelope, event
+from fakes.versions import leave, publish
 from haidang_cloud.errors import StateUnavailableError, StoreMisconfiguredError
 from haidang_cloud.people import audit
 from haidang_cloud.processes import apply
@@ -22,7 +24,7 @@ from haidang_cloud.processes.kept import KeptVersion
 from haidang_cloud.state import State, open_state, versions
 from haidang_cloud.state.tables import person, person_grant
 from haidang_cloud.timeseries import Influx, InfluxSettings, SqliteSeries
-from haidang_protocols.catalogue import Catalogue, CatalogueRefusedError
+from haidang_protocols.catalogue import Catalogue, CatalogueRefusedError, load_texts
 from haidang_protocols.catalogue.loader import read_texts
 from haidang_protocols.command import main
 from haidang_protocols.errors import UserError
@@ -198,13 +200,31 @@ def test_running_processes_swap_to_it_and_keep_the_last_good(desk: Desk, opened:
     desk.change(one, f"{one}\n  {one.replace('gate-1', 'gate-2')}")
     desk.apply()
     until(lambda: in_force.current() == (1, ("gate-1", "gate-2")), "version 1")
-    with opened.write() as connection:
-        versions.put(
-            opened, connection, "demo", {"a.yaml": "x: 1"}, by="an", why="broken", now_ns=1
-        )
+    leave(opened, "demo", "x: 1")
     time.sleep(2.5)
     assert in_force.current() == (1, ("gate-1", "gate-2"))
     in_force.close()
+
+
+def test_what_a_version_declares_is_read_without_its_texts_and_from_them_where_it_must_be(
+    opened: State,
+) -> None:
+    text = MINIMAL.read_text()
+    whole = load_texts({"a.yaml": text})
+    publish(opened, text)
+    first = versions.newest(opened, "demo")
+    assert first is not None
+    assert first.catalogue() == whole
+    assert replace(first, texts={"a.yaml": "centre: ["}).catalogue() == whole, "no YAML is read"
+
+    said = first.checked
+    for checked in ("", "{", "{}", said.replace("{", '{"more":1,', 1)):
+        leave(opened, "demo", text, checked=checked)
+        found = versions.newest(opened, "demo")
+        assert found is not None
+        assert found.catalogue() == whole
+        with pytest.raises(CatalogueRefusedError):
+            replace(found, texts={"a.yaml": "centre: ["}).catalogue()
 
 
 def test_a_version_comes_out_as_the_files_that_it_came_from(

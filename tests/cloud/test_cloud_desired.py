@@ -27,12 +27,13 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from fakes.province import SECOND_NS, TEXT, province
 from fakes.relay import Relay
+from fakes.versions import leave, publish
 from haidang_cloud.broker import BrokerSettings, Line
 from haidang_cloud.desired import DesiredTeller, seal_of
 from haidang_cloud.desired.carrier import Carrier
 from haidang_cloud.errors import CloudConfigError
 from haidang_cloud.processes.jobs import Job, Jobs
-from haidang_cloud.state import State, open_state, versions
+from haidang_cloud.state import State, open_state
 from haidang_protocols.catalogue import Catalogue
 from haidang_protocols.catalogue.part import NodePart, decode_part
 from haidang_protocols.wire import messages, topics
@@ -178,8 +179,7 @@ def settings_of(broker: SecureBroker, cn: str = "tinh.worker.1") -> BrokerSettin
 def store(state: State, *texts: str) -> None:
     """Publish versions, from the first on."""
     for text in texts:
-        with state.write() as connection:
-            versions.put(state, connection, "tinh", {"a.yaml": text}, by="an", why="x", now_ns=1)
+        publish(state, text)
 
 
 # --- who is told what ---------------------------------------------------------------------------
@@ -262,7 +262,8 @@ def test_a_node_of_a_version_that_was_passed_over_is_cleared_too(
 def test_a_version_before_that_cannot_be_read_keeps_nobody_from_being_told(
     worker: Worker, small: State, broker: start.Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store(small, "centre: {id: tinh}", TEXT)
+    leave(small, "tinh", "centre: {id: tinh}")
+    publish(small, TEXT)
     worker.publish(2)
     worker.teller.tell()
     assert part_of(kept(broker.port)[GATE]).version == 2

@@ -14,9 +14,10 @@ import yaml
 from argon2 import PasswordHasher
 
 from fakes import wall
+from fakes.versions import publish
 from haidang_cloud.blobs import Blobs
 from haidang_cloud.people import Accounts
-from haidang_cloud.state import open_state, versions
+from haidang_cloud.state import open_state
 from haidang_cloud.timeseries import SqliteSeries
 from servers import start
 
@@ -43,11 +44,7 @@ class Centre:
             hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1),
         )
         now_ns = time.time_ns()
-        with self.state.write() as connection:
-            texts = {"coast.yaml": text}
-            versions.put(
-                self.state, connection, wall.CENTRE, texts, by="lan", why="test", now_ns=now_ns
-            )
+        publish(self.state, text, by="lan", now_ns=now_ns)
         self.coast = wall.Coast(self.catalogue, self.state, self.series, self.blobs)
         self.coast.people(self.accounts)
         self.nodes = wall.Nodes(self.catalogue, broker)

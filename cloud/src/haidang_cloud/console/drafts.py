@@ -19,7 +19,7 @@ from haidang_cloud.errors import RefusedError
 from haidang_cloud.people import audit
 from haidang_cloud.state import drafts, versions
 from haidang_cloud.state.drafts import Draft, Outcome
-from haidang_protocols.catalogue import load_texts
+from haidang_protocols.catalogue import Catalogue, load_texts
 from haidang_protocols.catalogue.model import Camera, Right
 
 Number = Annotated[int, Path(ge=1, le=2**62)]
@@ -50,7 +50,7 @@ def draft_routes(parts: Parts) -> APIRouter:
         visitor = visitor_of(request)
         found = _camera(visitor, camera)
         base = versions.newest(parts.state, parts.centre)
-        there = None if base is None else _camera_in(base.texts, camera)
+        there = None if base is None else _camera_in(base.catalogue(), camera)
         return {
             "may_draw": _may_draw(visitor, found),
             "may_publish": visitor.everywhere(Right.CATALOGUE_PUBLISH),
@@ -131,7 +131,7 @@ def _propose(parts: Parts, visitor: Visitor, number: str, drawn: Drawn) -> dict[
         raise RefusedError("catalogue.none", "no catalogue has been applied yet: apply one first")
     if base.number != drawn.base:
         raise _changed_since()
-    texts, _ = redrawn(base.texts, _camera_in(base.texts, number) or camera, drawn)
+    texts, _ = redrawn(base.texts, _camera_in(base.catalogue(), number) or camera, drawn)
     login, now_ns = visitor.person.login, parts.now_ns()
     with parts.state.write() as connection:
         draft = drafts.add(
@@ -170,9 +170,9 @@ def _open_draft(parts: Parts, number: int) -> Draft:
 
 def _publish(parts: Parts, visitor: Visitor, draft: Draft, why: str) -> int:
     """Publish, unless the catalogue has changed since the draft was drawn."""
-    load_texts(draft.texts)
+    catalogue = load_texts(draft.texts)
     with parts.state.write() as connection:
-        number = _put(parts, connection, visitor, draft.texts, why=why)
+        number = _put(parts, connection, visitor, catalogue, draft.texts, why=why)
         if number != draft.base + 1:
             raise _changed_since()
         _decide(parts, connection, visitor, draft, Outcome.PUBLISHED, why=why, number=number)
@@ -180,13 +180,19 @@ def _publish(parts: Parts, visitor: Visitor, draft: Draft, why: str) -> int:
 
 
 def _put(
-    parts: Parts, connection: sa.Connection, visitor: Visitor, texts: Mapping[str, str], *, why: str
+    parts: Parts,
+    connection: sa.Connection,
+    visitor: Visitor,
+    catalogue: Catalogue,
+    texts: Mapping[str, str],
+    *,
+    why: str,
 ) -> int:
     """Put a version in the visitor's name; whoever calls says which number it had to be."""
     number, _ = versions.put(
         parts.state,
         connection,
-        parts.centre,
+        catalogue,
         texts,
         by=visitor.person.login,
         why=why,
@@ -223,9 +229,9 @@ def _undo(parts: Parts, visitor: Visitor, number: int, why: str) -> int:
     before = versions.read(parts.state, parts.centre, draft.base)
     if before is None:
         raise RefusedError("unknown.version", f"version {draft.base} is not kept", n=draft.base)
-    load_texts(before.texts)
+    catalogue = load_texts(before.texts)
     with parts.state.write() as connection:
-        made = _put(parts, connection, visitor, before.texts, why=why)
+        made = _put(parts, connection, visitor, catalogue, before.texts, why=why)
         if made != draft.number + 1:
             sentence = "another version came after it: draw what you want"
             raise RefusedError("conflict.version", sentence)
@@ -275,8 +281,8 @@ def _content(parts: Parts, draft: Draft, language: str) -> dict[str, Any]:
     """What a draft that waits would change, to be looked at before it is published."""
     camera = draft.about.partition("/")[2]
     base = versions.read(parts.state, parts.centre, draft.base)
-    before = None if base is None else _camera_in(base.texts, camera)
-    after = _camera_in(draft.texts, camera)
+    before = None if base is None else _camera_in(base.catalogue(), camera)
+    after = _camera_in(load_texts(draft.texts), camera)
     if before is None or after is None:
         return {"changes": [], "shapes": {"zones": [], "lines": []}}
     return {
@@ -288,8 +294,8 @@ def _content(parts: Parts, draft: Draft, language: str) -> dict[str, Any]:
     }
 
 
-def _camera_in(texts: Mapping[str, str], camera: str) -> Camera | None:
-    return next((one for one in load_texts(texts).cameras if one.id == camera), None)
+def _camera_in(catalogue: Catalogue, camera: str) -> Camera | None:
+    return next((one for one in catalogue.cameras if one.id == camera), None)
 
 
 def _shapes(camera: Camera) -> dict[str, Any]:

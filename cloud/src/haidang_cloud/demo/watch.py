@@ -19,7 +19,7 @@ from haidang_cloud.processes import running
 from haidang_cloud.processes.config import load_config, series_of, state_of
 from haidang_cloud.state import nodes, versions
 from haidang_cloud.state.tables import case
-from haidang_protocols.catalogue import Catalogue, load_texts
+from haidang_protocols.catalogue import Catalogue
 from haidang_protocols.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -146,4 +146,4 @@ class Watch:
         if version is None:
             raise RuntimeError("the catalogue was published a moment ago")
         self._version = version.number
-        return load_texts(version.texts)
+        return version.catalogue()

@@ -11,7 +11,7 @@ from haidang_cloud.desired.carrier import Carrier
 from haidang_cloud.desired.signing import Seal, seal_of, stamp_of
 from haidang_cloud.state import versions
 from haidang_cloud.state.database import State
-from haidang_protocols.catalogue import Catalogue, CatalogueRefusedError, load_texts
+from haidang_protocols.catalogue import Catalogue, CatalogueRefusedError
 from haidang_protocols.catalogue.part import encode_part, parts
 from haidang_protocols.wire import messages, topics
 from haidang_protocols.wire.records import MESSAGE_BYTES_MAX
@@ -99,7 +99,7 @@ class DesiredTeller:
         if version is None:
             return frozenset()
         try:
-            return self._topics_of(load_texts(version.texts))
+            return self._topics_of(version.catalogue())
         except CatalogueRefusedError as error:
             # it was checked when it was published, but by another version of Haidang
             log.warning("whom version %d told is not known: %s", number, error)

@@ -96,7 +96,7 @@ def publish(
     accounts = Accounts(state, centre)
     with state.write() as connection:
         number, fresh = versions.put(
-            state, connection, centre, texts, by=by, why=why, now_ns=now_ns
+            state, connection, catalogue, texts, by=by, why=why, now_ns=now_ns
         )
         if fresh:
             accounts.synchronise(connection, catalogue, now_ns)

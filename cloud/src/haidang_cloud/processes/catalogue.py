@@ -11,7 +11,7 @@ from haidang_cloud.processes.config import CloudConfig
 from haidang_cloud.processes.kept import KeptVersion
 from haidang_cloud.state import versions
 from haidang_cloud.state.database import State
-from haidang_protocols.catalogue import Catalogue, CatalogueRefusedError, load, load_texts
+from haidang_protocols.catalogue import Catalogue, CatalogueRefusedError, load
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def first_catalogue(config: CloudConfig) -> Catalogue:
 
 def _read(version: versions.Version) -> Catalogue | None:
     try:
-        return load_texts(version.texts)
+        return version.catalogue()
     except CatalogueRefusedError as error:
         # it was checked when it was published, but by another version of Haidang
         log.error("version %d is left out, the last good one stays: %s", version.number, error)  # noqa: TRY400  # a person's mistake, not ours

@@ -19,7 +19,6 @@ from haidang_cloud.state import State, versions
 from haidang_cloud.timeseries import TimeSeries
 from haidang_cloud.timeseries.base import private_bucket
 from haidang_cloud.timeseries.projection import BATCH, buckets_over, ensure_buckets, put
-from haidang_protocols.catalogue import load_texts
 from haidang_protocols.wire.records import Event, Gap, Record, decode_record
 
 SAY_S = 2.0
@@ -72,7 +71,7 @@ def _versions(state: State, config: CloudConfig, in_force: Directory) -> Callabl
         if number not in known:
             version = versions.read(state, config.centre, number)
             if version is not None:
-                known[number] = Directory(load_texts(version.texts), number)
+                known[number] = Directory(version.catalogue(), number)
             elif number == 0 and config.catalogue is not None:
                 known[number] = Directory(first_catalogue(config), 0)
             else:

@@ -10,13 +10,17 @@ import sqlalchemy as sa
 
 from haidang_cloud.state.database import State
 from haidang_cloud.state.tables import catalogue_version
+from haidang_protocols.catalogue import Catalogue, load_texts
 
 _LOCK = 0x6361_7461
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """A checked catalogue as it was published: file name → YAML text."""
+    """A checked catalogue as it was published: file name → YAML text.
+
+    `checked` is what the texts declare, as JSON; "" where that was not kept.
+    """
 
     number: int
     texts: Mapping[str, str]
@@ -24,6 +28,16 @@ class Version:
     by: str
     why: str
     at_ns: int
+    checked: str = ""
+
+    def catalogue(self) -> Catalogue:
+        """What it declares; raises `CatalogueRefusedError` for what this Haidang cannot read."""
+        try:
+            kept = msgspec.json.decode(self.checked, type=Catalogue)
+        except msgspec.MsgspecError:
+            return load_texts(self.texts)
+        # another Haidang may know more than we do: what it said besides must not be left out
+        return kept if _json(kept) == self.checked else load_texts(self.texts)
 
 
 def newest_number(state: State, centre: str) -> int:
@@ -63,7 +77,12 @@ def _one(state: State, wanted: sa.Select[Any]) -> Version | None:
         by=row.by,
         why=row.why,
         at_ns=row.at_ns,
+        checked=row.checked,
     )
+
+
+def _json(catalogue: Catalogue) -> str:
+    return msgspec.json.encode(catalogue).decode()
 
 
 def digest(texts: Mapping[str, str]) -> str:
@@ -74,17 +93,18 @@ def digest(texts: Mapping[str, str]) -> str:
 def put(
     state: State,
     connection: sa.Connection,
-    centre: str,
+    catalogue: Catalogue,
     texts: Mapping[str, str],
     *,
     by: str,
     why: str,
     now_ns: int,
 ) -> tuple[int, bool]:
-    """Publish a checked catalogue within a transaction, unless it is what is in force.
+    """Publish a catalogue within a transaction, unless it is what is in force.
 
-    Returns its number, and whether that is new.
+    `texts` are what it was read from. Returns its number, and whether that is new.
     """
+    centre = catalogue.centre.id
     if state.postgres:
         # two who publish at once come one after the other
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
@@ -107,6 +127,7 @@ def put(
             by=by,
             why=why,
             at_ns=now_ns,
+            checked=_json(catalogue),
         )
     )
     return number, True
