@@ -7,6 +7,9 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
+_LIBC = ctypes.CDLL(None)
+_MALLOPT, _TRIM = (getattr(_LIBC, name, None) for name in ("mallopt", "malloc_trim"))
+
 M_ARENA_MAX = -8
 """Of glibc's malloc.h."""
 
@@ -28,16 +31,14 @@ def few_arenas() -> None:
     By default each thread gets a heap of its own, up to eight a core, and what one lets go serves
     no other: processes that live for weeks grow. With one interpreter lock two heaps are enough.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(M_ARENA_MAX, 2)
+    if _MALLOPT is not None:
+        _MALLOPT(M_ARENA_MAX, 2)
 
 
 def give_back() -> None:
     """Give the system what lies free between what is used, where the C library can (glibc)."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+    if _TRIM is not None:
+        _TRIM(0)
 
 
 def on_signal(stop: Callable[[], None]) -> None:

@@ -8,6 +8,8 @@ import sys
 import threading
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_LIBC = ctypes.CDLL(None)
+_TRIM = getattr(_LIBC, "malloc_trim", None)
 _PR_SET_PDEATHSIG = 1
 _FAILED = 70
 
@@ -16,7 +18,7 @@ log = logging.getLogger(__name__)
 
 def begin(name: str) -> None:
     """Prepare this process as the child `name`."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() == 1:
         os._exit(_FAILED)  # the parent died before we asked to be told
     # a service manager or a terminal signals all at once; the supervisor says when to leave
@@ -34,9 +36,8 @@ def give_back() -> None:
     Pictures come and go in the heap, and small things settle among them: a camera's process held up
     to 56 MB that nobody used.
     """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+    if _TRIM is not None:
+        _TRIM(0)
 
 
 def _fall(failed: threading.ExceptHookArgs) -> None:

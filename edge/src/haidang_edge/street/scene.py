@@ -344,7 +344,7 @@ def _light_map(lens: Lens, lamps: tuple[tuple[float, float], ...], light: Light)
     return base
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=512)
 def _drawn(seed: int, number: int, slot: int) -> tuple[float, ...]:
     """Eight numbers in [0, 1) that belong to a place in the schedule."""
     key = [seed & 0xFFFFFFFF, number, slot & 0xFFFFFFFF]
