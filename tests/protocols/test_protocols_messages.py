@@ -97,7 +97,8 @@ def test_unknown_fields_are_ignored_and_unknown_versions_refused(message: Messag
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda m: type(m).__name__)
 @pytest.mark.parametrize(
-    "payload", [b"", b"null", b"[]", b"{", b"\xff\xfe", b'{"v":1,"x":"\\u0000"}']
+    "payload",
+    [b"", b"null", b"[]", b"{", b"\xff\xfe", b'{"v":1,"x":"\\u0000"}', b'{"x":' + b"[" * 9999],
 )
 def test_what_cannot_be_read_is_malformed(message: Message, payload: bytes) -> None:
     assert reason_of(payload, type(message)) == "malformed"

@@ -21,6 +21,7 @@ from haidang_cloud.state import drafts, versions
 from haidang_cloud.state.drafts import Draft, Outcome
 from haidang_protocols.catalogue import Catalogue, load_texts
 from haidang_protocols.catalogue.model import Camera, Right
+from haidang_protocols.wire.errors import UNREADABLE
 
 Number = Annotated[int, Path(ge=1, le=2**62)]
 
@@ -100,7 +101,7 @@ def draft_routes(parts: Parts) -> APIRouter:
 def _read(body: bytes) -> Drawn:
     try:
         return msgspec.json.decode(body, type=Drawn)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise RefusedError("value.drawing", f"the drawing is not as it must be: {error}") from error
 
 

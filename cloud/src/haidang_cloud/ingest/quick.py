@@ -15,6 +15,7 @@ from haidang_cloud.ingest.taken import Came, Taken
 from haidang_cloud.lake.archive import Header, frame
 from haidang_cloud.state.ledger import SpoolKey
 from haidang_cloud.timeseries.projection import RECORDS
+from haidang_protocols.wire.errors import UNREADABLE
 from haidang_protocols.wire.names import is_name, is_spool_id
 from haidang_protocols.wire.records import (
     BATCH_VERSION,
@@ -77,7 +78,7 @@ def read(payload: bytes) -> Quick | None:
         return None
     try:
         batch = _DECODER.decode(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         return None
     seqs = batch.seqs
     dense = bool(seqs) and seqs == list(range(seqs[0], seqs[0] + len(seqs)))

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from haidang_edge.agent.messages import Told
 from haidang_edge.spool import Files, NodeClock, Spool, SystemFiles
+from haidang_protocols.wire.errors import UNREADABLE
 from haidang_protocols.wire.names import record_id
 from haidang_protocols.wire.records import (
     Box,
@@ -87,7 +88,7 @@ class Recorder:
             left = msgspec.json.decode(self._path.read_bytes(), type=list[Event])
         except FileNotFoundError:
             return
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, *UNREADABLE) as error:
             log.warning("%s is left out: %s", self._path.name, error)
             return
         for event in left:

@@ -12,6 +12,7 @@ from cryptography import x509
 
 from haidang_edge.enrol.keys import EnrolmentError
 from haidang_protocols.wire import enrolment as wire
+from haidang_protocols.wire.errors import UNREADABLE
 
 TIMEOUT_S = 20.0
 ANSWER_BYTES_MAX = 65536
@@ -82,7 +83,7 @@ def ask(server: Server, path: str, body: bytes, *, now: datetime) -> wire.Enroll
         if status == http.client.OK:
             return msgspec.json.decode(answer, type=wire.Enrolled)
         refusal = msgspec.json.decode(answer, type=wire.Refusal)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise EnrolmentError(f"{server} answered {status}, which says nothing to us") from error
     if status == http.client.SERVICE_UNAVAILABLE:
         raise TryAgainError(f"the centre cannot do it just now: {refusal.detail}")

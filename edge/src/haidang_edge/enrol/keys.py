@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from haidang_protocols.errors import UserError
 from haidang_protocols.wire.enrolment import Enrolled
+from haidang_protocols.wire.errors import UNREADABLE
 
 CURRENT = "current"
 KEY_FILE = "node.key"
@@ -86,7 +87,7 @@ class KeyFolder:
             return msgspec.json.decode(path.read_bytes(), type=Enrolment)
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, *UNREADABLE) as error:
             raise EnrolmentError(f"{path}: cannot be read: {error}") from error
 
     def held(self) -> Held:

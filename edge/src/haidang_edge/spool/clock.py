@@ -15,6 +15,7 @@ from typing import Protocol
 import msgspec
 
 from haidang_edge.spool.files import Files, SystemFiles
+from haidang_protocols.wire.errors import UNREADABLE
 from haidang_protocols.wire.messages import ClockState
 
 log = logging.getLogger(__name__)
@@ -119,7 +120,7 @@ class NodeClock:
         """A wall time that goes on from the one before, and the monotonic time that it had."""
         try:
             known = msgspec.json.decode(self._path.read_bytes(), type=_Known)
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, *UNREADABLE):
             return 0, mono
         if known.boot == self._source.boot() and known.mono_ns <= mono:
             return known.wall_ns, known.mono_ns

@@ -12,7 +12,7 @@ import msgspec
 
 from haidang_edge.errors import SpoolError
 from haidang_edge.spool import segment
-from haidang_protocols.wire.errors import MessageRefusedError
+from haidang_protocols.wire.errors import UNREADABLE, MessageRefusedError
 from haidang_protocols.wire.names import is_spool_id
 from haidang_protocols.wire.records import Gap, RecordClass, decode_record
 from haidang_protocols.wire.seqset import Range, SeqSet
@@ -97,7 +97,7 @@ class SpoolReader:
             known = msgspec.json.decode((self._folder / "spool.json").read_bytes())
         except FileNotFoundError:
             return ""
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, *UNREADABLE) as error:
             raise SpoolError(f"spool {self._folder}: its name cannot be read: {error}") from error
         spool = known.get("spool", "") if isinstance(known, dict) else ""
         if not is_spool_id(spool):

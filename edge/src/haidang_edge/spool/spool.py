@@ -19,6 +19,7 @@ from haidang_edge.errors import SpoolError
 from haidang_edge.spool import chain, segment
 from haidang_edge.spool.chain import Segment
 from haidang_edge.spool.files import Files, SystemFiles
+from haidang_protocols.wire.errors import UNREADABLE
 from haidang_protocols.wire.names import is_spool_id
 from haidang_protocols.wire.records import Gap, GapReason, RecordClass, decode_record, encode_record
 from haidang_protocols.wire.seqset import SeqSet
@@ -316,7 +317,7 @@ class Spool:
         if path.is_file():
             try:
                 known = msgspec.json.decode(path.read_bytes(), type=_Identity)
-            except msgspec.MsgspecError as error:
+            except UNREADABLE as error:
                 raise SpoolError(f"{path}: cannot be read: {error}") from error
             if not is_spool_id(known.spool):
                 raise SpoolError(f"{path}: spool id {known.spool!r} is not 16 hexadecimal digits")
@@ -350,7 +351,7 @@ class Spool:
             return
         try:
             known = msgspec.json.decode(path.read_bytes(), type=_Stored)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             # the retained watermark tells it again
             log.warning("%s cannot be read and is left out: %s", path.name, error)
             return

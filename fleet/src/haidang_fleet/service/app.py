@@ -22,6 +22,7 @@ from haidang_fleet.enrolment import authority as ca
 from haidang_fleet.enrolment.desk import Desk
 from haidang_fleet.errors import BrokerUnavailableError, RefusedError
 from haidang_protocols.wire import enrolment as wire
+from haidang_protocols.wire.errors import UNREADABLE
 
 BODY_BYTES_MAX = 65536
 PROBLEM = "application/problem+json"
@@ -100,7 +101,7 @@ async def _body(request: Request, kind: type[_T]) -> _T:
             raise RefusedError("too_large", f"the body is longer than {BODY_BYTES_MAX} bytes")
     try:
         asked = msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise RefusedError("bad_request", f"the body: {error}") from error
     if asked.v != wire.ENROLMENT_VERSION:
         raise RefusedError("bad_request", f"v is {asked.v}; known is {wire.ENROLMENT_VERSION}")

@@ -1,6 +1,12 @@
 """What the wire raises when a message cannot be read."""
 
+import msgspec
+
 from haidang_protocols.errors import HaidangError
+
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are no message; the last for what is nested too deeply, which
+it finds also in fields that nobody asked for."""
 
 
 class MessageRefusedError(HaidangError):

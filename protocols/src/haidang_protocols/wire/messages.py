@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from haidang_protocols.wire.errors import MessageRefusedError
+from haidang_protocols.wire.errors import UNREADABLE, MessageRefusedError
 from haidang_protocols.wire.names import SPOOL_PATTERN, RecordId, case_id_of
 from haidang_protocols.wire.reasons import Reason
 from haidang_protocols.wire.records import NUL, Box, Count, Event, RuleKind, TimeNs
@@ -207,7 +207,7 @@ def decode(payload: bytes, kind: type[_M]) -> _M:
         raise MessageRefusedError("malformed", f"{name}: a text holds the character NUL")
     try:
         message = msgspec.json.decode(payload, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise MessageRefusedError("malformed", f"{name}: {error}") from error
     if message.v != MESSAGE_VERSION:
         raise MessageRefusedError(

@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from haidang_protocols.wire.errors import MessageRefusedError
+from haidang_protocols.wire.errors import UNREADABLE, MessageRefusedError
 from haidang_protocols.wire.names import NAME_PATTERN, SPOOL_PATTERN
 from haidang_protocols.wire.topics import Severity
 
@@ -202,7 +202,7 @@ def decode_record(payload: bytes | Raw) -> Record:
         raise MessageRefusedError("malformed", "record: a text holds the character NUL")
     try:
         return _RECORD_DECODER.decode(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise MessageRefusedError("malformed", f"record: {error}") from error
 
 
@@ -238,7 +238,7 @@ def decode_batch(payload: bytes) -> Batch:
         )
     try:
         batch = _BATCH_DECODER.decode(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise _why_unreadable(payload, error) from error
     if batch.v != BATCH_VERSION:
         raise MessageRefusedError("version", f"batch: v is {batch.v}; known is {BATCH_VERSION}")
@@ -256,7 +256,7 @@ def _why_unreadable(payload: bytes, error: Exception) -> MessageRefusedError:
     """An unknown version tells so, even where its fields no longer fit."""
     try:
         version = msgspec.json.decode(payload, type=_Version).v
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         return MessageRefusedError("malformed", f"batch: {error}")
     if version != BATCH_VERSION:
         return MessageRefusedError("version", f"batch: v is {version}; known is {BATCH_VERSION}")

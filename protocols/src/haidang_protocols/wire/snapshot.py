@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from haidang_protocols.wire.errors import MessageRefusedError
+from haidang_protocols.wire.errors import UNREADABLE, MessageRefusedError
 from haidang_protocols.wire.names import SPOOL_PATTERN
 from haidang_protocols.wire.records import Box, Name, Seq, TimeNs
 from haidang_protocols.wire.versions import always
@@ -46,7 +46,7 @@ def decode_snapshot(payload: bytes) -> tuple[SnapshotHeader, bytes]:
     end = _LENGTH.size + length
     try:
         header = msgspec.json.decode(payload[_LENGTH.size : end], type=SnapshotHeader)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise MessageRefusedError("malformed", f"snapshot: {error}") from error
     if header.v != SNAPSHOT_VERSION:
         raise MessageRefusedError(

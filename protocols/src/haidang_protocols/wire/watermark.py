@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from haidang_protocols.wire.errors import MessageRefusedError
+from haidang_protocols.wire.errors import UNREADABLE, MessageRefusedError
 from haidang_protocols.wire.names import SPOOL_PATTERN
 from haidang_protocols.wire.seqset import SeqSet
 from haidang_protocols.wire.versions import always
@@ -57,7 +57,7 @@ def decode_watermark(payload: bytes) -> Watermark:
     """Read a watermark; raises `MessageRefusedError`."""
     try:
         watermark = _DECODER.decode(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise MessageRefusedError("malformed", f"watermark: {error}") from error
     if watermark.v != WATERMARK_VERSION:
         raise MessageRefusedError(
