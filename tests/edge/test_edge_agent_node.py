@@ -249,16 +249,26 @@ def test_what_the_centre_sends_is_at_work_and_stays_over_a_restart_without_a_bro
     node.desire(6, camera | {"rules": [ANYBODY | {"min_score": 0.0}]})
     until(lambda: node.status()["birth"].get("reason"), "refused")
     birth = node.status()["birth"]
-    assert (birth["catalogue"], birth["because"]["code"]) == (5, "catalogue.unfit")
+    assert (birth["catalogue"], birth["because"]["code"]) == (5, "model.faint")
     assert node.pids()["camera one"] == pid
 
+    def told(code: str) -> bool:
+        return f'"{code}"'.encode() in node.centre.heard(NodeLeaf.BIRTH)[-1]
+
+    node.desire(7, camera | {"rules": [ANYBODY]})
+    until(lambda: node.status()["birth"]["catalogue"] == 7, "one that fits")
     topic = node_topic(*WHERE, NodeLeaf.DESIRED)
-    node.centre.say(topic, b"{", retain=True)
-    until(lambda: b"catalogue.unread" in node.centre.heard(NodeLeaf.BIRTH)[-1], "no JSON is told")
+    for poison in (b"{", b'{"v":1,"body":"","x":' + b"[" * 90_000):
+        node.centre.say(topic, poison, retain=True)
+        until(lambda: told("catalogue.unread"), "what is no JSON is told")
+        node.desire(7, camera | {"rules": [ANYBODY]})
+        until(lambda: not told("catalogue.unread"), "nothing is wrong any more")
     node.centre.say(topic, b"", retain=True)
+    until(lambda: told("catalogue.unwanted"), "it is told that the centre wants nothing")
+    assert node.pids()["camera one"] == pid, "what runs goes on"
     node.stop()
     broker.stop()
     node.start(heard=False)
     broker.start()
     until(lambda: node.answers() and looked(node, "one") > 0, "at work again")
-    assert node.status()["birth"]["catalogue"] == 5
+    assert node.status()["birth"]["catalogue"] == 7

@@ -67,6 +67,7 @@ GOOD: dict[str, Any] = {
     "spool": {"folder": "spool"},
     "broker": {"host": "127.0.0.1", "plain": True},
 }
+ABSENT = because("model.absent", model="x", known="none yet")
 FACTS = ModelFacts(
     name="ssd-mobilenet-v1-coco",
     sha256="0" * 64,
@@ -215,7 +216,7 @@ def test_without_a_last_good_one_the_node_does_not_start(tmp_path: Path, catalog
         ({"centre": "other"}, "is of centre 'demo'"),
         ({"node": "gate-2"}, "has no node 'gate-2'; it has: gate-1"),
         ({"site": "yard"}, "at site 'gate'"),
-        ({"inspect": lambda _: Facts(models={}, problems=("model x is not here",))}, "not here"),
+        ({"inspect": lambda _: Facts(models={}, problems=(ABSENT,))}, "model x is not on this"),
     ],
 )
 def test_a_catalogue_that_is_not_this_nodes_is_refused(

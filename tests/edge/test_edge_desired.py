@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from fakes.settime import SetTime
 from haidang_edge.agent.config import load_config
 from haidang_edge.agent.declared import Declarations, UnfitError
-from haidang_edge.agent.desired import Seal
+from haidang_edge.agent.desired import Seal, hash_of
 from haidang_edge.agent.facts import Facts, ModelFacts, Question
 from haidang_edge.publish import Identity
 from haidang_edge.spool import NodeClock
@@ -21,6 +21,7 @@ from haidang_protocols.catalogue import load
 from haidang_protocols.catalogue.part import NodePart, encode_part, parts
 from haidang_protocols.wire import messages
 from haidang_protocols.wire.desired import Desired
+from haidang_protocols.wire.reasons import because
 from servers.node import CATALOGUE
 
 ME = Identity(centre="demo", site="gate", node="gate-1")
@@ -63,9 +64,7 @@ def signed(
 
 
 def opened(seal: Seal, message: Desired) -> NodePart:
-    read, found = seal.read(messages.encode(message))
-    seal.check(read)
-    return found
+    return seal.read(seal.envelope(messages.encode(message)))
 
 
 @pytest.fixture
@@ -118,23 +117,42 @@ def test_a_certificate_out_of_date_counts_once_the_clock_is_set(
 
 
 @pytest.mark.parametrize(
-    "me",
+    ("me", "said"),
     [
-        Identity(centre="demo", site="gate", node="gate-2"),
-        Identity(centre="other", site="gate", node="gate-1"),
+        (Identity(centre="demo", site="gate", node="gate-2"), "it is for demo/gate-1"),
+        (Identity(centre="other", site="gate", node="gate-1"), "no worker of centre other"),
     ],
 )
 def test_what_is_for_another_node_or_centre_is_left_out(
-    authority: Authority, ca: Path, tmp_path: Path, me: Identity
+    authority: Authority, ca: Path, tmp_path: Path, me: Identity, said: str
 ) -> None:
-    with pytest.raises(UnfitError, match="it is for demo/gate-1"):
+    with pytest.raises(UnfitError, match=said):
         opened(Seal(me, ca, NodeClock(tmp_path)), signed(authority, part()))
 
 
-@pytest.mark.parametrize("payload", [b"", b"5", b"{", b'{"v":1}', b'{"v":1,"body":"{}"}'])
-def test_what_cannot_be_read_is_one_sentence(seal: Seal, payload: bytes) -> None:
+@pytest.mark.parametrize("payload", [b"", b"5", b"{", b'{"v":1}', b'{"x":' + b"[" * 99_999])
+def test_what_is_no_message_is_one_sentence(seal: Seal, payload: bytes) -> None:
     with pytest.raises(UnfitError, match="what the centre sent cannot be read: "):
-        seal.read(payload)
+        seal.envelope(payload)
+
+
+@pytest.mark.parametrize("body", ["", "{}", "[" * 99_999, "no JSON"])
+def test_nothing_is_read_of_what_nobody_signed(seal: Seal, tmp_path: Path, body: str) -> None:
+    """To read a text costs time, which whoever owns the broker must not be able to take."""
+    with pytest.raises(UnfitError, match="it has no signature"):
+        seal.read(Desired(body=body))
+    with pytest.raises(UnfitError, match="cannot be read: NodePart"):
+        Seal(ME, None, NodeClock(tmp_path)).read(Desired(body=body))
+
+
+def test_of_several_authorities_in_one_file_the_signers_counts(
+    authority: Authority, tmp_path: Path
+) -> None:
+    other = Authority.make(tmp_path / "older", name="Older", now=NOW)
+    both = tmp_path / "both.crt"
+    both.write_text(pem(other.certificate) + pem(authority.certificate))
+    seal = Seal(ME, both, NodeClock(tmp_path, trust_wall=True))
+    assert opened(seal, signed(authority, part())) == part()
 
 
 # --- what counts: files, or what the centre sent ------------------------------------------------
@@ -150,14 +168,18 @@ MODEL = ModelFacts(
 )
 
 
+ABSENT = because("model.absent", model="x", known="none yet")
+
+
 class Models:
     """What a node has: by and by."""
 
-    there = True
+    there, lacks = True, ""
 
     def inspect(self, question: Question) -> Facts:
-        if not self.there:
-            return Facts(models={}, problems=("model x is not here",))
+        wanted = {camera.model for camera in question.cameras}
+        if wanted and (not self.there or self.lacks in wanted):
+            return Facts(models={}, problems=(ABSENT,))
         return Facts(models={camera.model: MODEL for camera in question.cameras})
 
 
@@ -169,7 +191,7 @@ class Box:
         (folder / "spool").mkdir()
         self.write_config(catalogue=None)
 
-    def write_config(self, catalogue: str | None) -> None:
+    def write_config(self, catalogue: str | None, **who: str) -> None:
         config = {
             "centre": "demo",
             "site": "gate",
@@ -177,7 +199,9 @@ class Box:
             "models": "models",
             "spool": {"folder": "spool"},
             "broker": {"host": "127.0.0.1", "plain": True},
-        } | ({} if catalogue is None else {"catalogue": catalogue})
+            **({} if catalogue is None else {"catalogue": catalogue}),
+            **who,
+        }
         (self.folder / "node.yaml").write_text(yaml.safe_dump(config))
 
     def write_files(self, version: int, old: str = "", new: str = "") -> None:
@@ -205,41 +229,100 @@ def later(version: int) -> NodePart:
     return part(version, '"after_s":1.0', '"after_s":9.0')
 
 
+def offer(node: Declarations, wanted: NodePart) -> bool:
+    return node.offer(wanted, sha_of(wanted))
+
+
+def sha_of(wanted: NodePart) -> str:
+    return hash_of(Desired(body=encode_part(wanted)))
+
+
+def code_of(node: Declarations) -> str:
+    return "" if node.because is None else node.because.code
+
+
 def test_a_fresh_node_waits_for_the_centre_and_needs_no_files(box: Box) -> None:
     node = box.start()
     assert not node.current.cameras
     assert node.reason == "the centre has not sent this node's part of the catalogue yet"
-    assert not node.refused
-    assert node.offer(part(7))
+    assert offer(node, part(7))
     assert [camera.id for camera in node.current.cameras] == ["gate-east"]
     assert (node.current.version, node.reason) == (7, "")
-    assert node.knows(part(7))
-    assert not node.knows(later(7))
+    assert node.knows(sha_of(part(7)))
+    assert not node.knows(sha_of(later(7)))
     again = box.start()
     assert (again.current.version, again.reason) == (7, "")
-    assert again.knows(part(7))
+    assert again.knows(sha_of(part(7)))
 
 
-def test_what_does_not_fit_changes_nothing_until_it_does(box: Box) -> None:
+def test_what_does_not_fit_changes_nothing_until_it_does_over_a_restart_too(box: Box) -> None:
     node = box.start()
-    node.offer(part(7))
+    offer(node, part(7))
     box.models.there = False
-    assert node.offer(later(8))
+    assert offer(node, later(8))
     assert (node.current.version, after_s(node)) == (7, 1.0)
-    assert "model x is not here" in node.reason
-    assert node.refused
+    assert (code_of(node), node.refused) == ("model.absent", True)
     assert not node.read_anew(even_if_same=True), "the same reason is told once"
+    again = box.start()
+    assert code_of(again) == "model.absent", "what was sent is known, though nobody sends it now"
+    box.models.there = True
+    for one in (node, again):
+        assert one.read_anew(even_if_same=True)
+        assert (one.current.version, after_s(one), one.reason) == (8, 9.0, "")
+        assert not one.refused
+
+
+def test_where_nothing_fits_any_more_the_node_stays_to_be_mended(box: Box) -> None:
+    offer(box.start(), part(7))
+    box.models.there = False
+    node = box.start()
+    assert (node.current.cameras, code_of(node)) == ((), "model.absent")
     box.models.there = True
     assert node.read_anew(even_if_same=True)
-    assert (node.current.version, after_s(node), node.reason) == (8, 9.0, "")
-    assert not node.refused
+    assert (node.current.version, node.reason) == (7, "")
+
+
+def test_a_last_good_one_that_fits_again_is_better_than_none(box: Box) -> None:
+    offer(box.start(), part(7))
+    box.models.there = False
+    node = box.start()
+    other = part(8, '"model":"ssd-mobilenet-v1-coco"', '"model":"other"')
+    offer(node, msgspec.structs.replace(other, version=8))
+    assert not node.current.cameras
+    box.models.there = True
+    box.models.lacks = "other"
+    assert node.read_anew(even_if_same=True)
+    assert (node.current.version, code_of(node)) == (7, "model.absent")
+
+
+@pytest.mark.parametrize("who", [{"centre": "other"}, {"node": "gate-2"}])
+def test_who_became_another_node_begins_anew(box: Box, who: dict[str, str]) -> None:
+    """Else its first part would be older than what another centre sent it once."""
+    offer(box.start(), part(40))
+    box.write_config(catalogue=None, **who)
+    node = box.start()
+    assert (node.current.cameras, code_of(node)) == ((), "catalogue.awaited")
+    box.write_config(catalogue=None)
+    assert box.start().current.version == 40
+
+
+def test_a_node_that_was_moved_says_so_and_waits(box: Box) -> None:
+    offer(box.start(), part(7))
+    box.write_config(catalogue=None, site="yard")
+    node = box.start()
+    assert (node.current.cameras, code_of(node)) == ((), "catalogue.site")
+    assert "puts node 'gate-1' at site 'gate', its configuration says 'yard'" in node.reason
+    moved = encode_part(part(8)).replace('"site":"gate"', '"site":"yard"')
+    moved = moved.replace('"sites":[{"id":"gate"', '"sites":[{"id":"yard"')
+    assert offer(node, msgspec.json.decode(moved, type=NodePart))
+    assert (node.current.version, node.reason) == (8, "")
 
 
 def test_the_higher_number_counts_and_the_centre_s_where_both_have_the_same(box: Box) -> None:
     box.write_files(3)
     node = box.start()
     assert (node.current.version, after_s(node)) == (3, 1.0)
-    assert node.offer(later(3))
+    assert offer(node, later(3))
     assert (node.current.version, after_s(node)) == (3, 9.0)
     box.write_files(2)
     assert node.touched()
@@ -249,36 +332,56 @@ def test_the_higher_number_counts_and_the_centre_s_where_both_have_the_same(box:
     assert node.read_anew()
     assert (node.current.version, after_s(node)) == (4, 5.0)
     assert (box.start().current.version, after_s(box.start())) == (4, 5.0)
-    assert node.offer(part(5))
+    assert offer(box.start(), part(2)), "what the centre sent before the files is not forgotten"
+    assert offer(node, part(5))
     assert (node.current.version, after_s(node)) == (5, 1.0)
     box.write_files(1, "centre:", "centre: [")
     assert not node.read_anew(), "files that do not count do no harm"
     assert (box.start().current.version, node.reason) == (5, "")
 
 
+def test_a_node_whose_files_are_taken_away_runs_on_as_it_did(box: Box) -> None:
+    box.write_files(3)
+    assert box.start().current.version == 3
+    box.write_config(catalogue=None)
+    node = box.start()
+    assert (node.current.version, len(node.current.cameras), node.reason) == (3, 1, "")
+
+
 def test_an_older_one_does_not_come_back(box: Box) -> None:
     node = box.start()
-    node.offer(later(8))
-    assert node.offer(part(7))
+    offer(node, later(8))
+    assert offer(node, part(7))
     assert (node.current.version, after_s(node)) == (8, 9.0)
     assert "version 7 of the catalogue came, older than version 8" in node.reason
-    assert not node.offer(part(7)), "told once"
-    assert node.read_anew(), "what counts came again: nothing is wrong any more"
+    assert not node.refused
+    assert not offer(node, part(7)), "told once"
+    assert node.heard_again(), "what counts came again: nothing is wrong any more"
     assert node.reason == ""
     again = box.start()
-    again.offer(part(7))
+    offer(again, part(7))
     assert (again.current.version, after_s(again)) == (8, 9.0)
 
 
-def test_a_node_that_was_moved_is_told_so(box: Box) -> None:
+def test_what_is_strange_does_not_hide_what_does_not_fit(box: Box) -> None:
     node = box.start()
-    node.offer(part(7))
-    moved = msgspec.json.decode(
-        encode_part(part(8))
-        .replace('"site":"gate"', '"site":"yard"')
-        .replace('"sites":[{"id":"gate"', '"sites":[{"id":"yard"'),
-        type=NodePart,
-    )
-    assert node.offer(moved)
-    assert node.current.version == 7
-    assert "catalogue of the centre puts node 'gate-1' at site 'yard'" in node.reason
+    offer(node, part(7))
+    box.models.there = False
+    offer(node, later(8))
+    assert not node.disbelieve(UnfitError(because("catalogue.unsigned", why="it has no signature")))
+    assert code_of(node) == "model.absent"
+    assert not node.heard_again()
+    assert code_of(node) == "model.absent"
+
+
+@pytest.mark.parametrize("name", ["catalogue.json", "sent.json"])
+@pytest.mark.parametrize("torn", [b"", b"\xff", b"{", b"[]", b'{"x":' + b"[" * 99_999])
+def test_a_kept_file_that_cannot_be_read_is_left_out(box: Box, name: str, torn: bytes) -> None:
+    offer(box.start(), part(7))
+    path = box.folder / "spool" / name
+    assert path.is_file()
+    path.write_bytes(torn)
+    assert box.start().current.version == 7, "the other one says as much"
+    for one in path.parent.glob("*.json"):
+        one.write_bytes(torn)
+    assert code_of(box.start()) == "catalogue.awaited"

@@ -2,8 +2,10 @@
 
 It comes by files, or from the centre; the higher number counts, and what the centre sent where both
 have the same. A bad catalogue is refused with its reason and changes nothing: the last good one
-stays in force, over a restart too. Who brings files writes their number into `VERSION` beside them,
-after the files themselves: the node never says that it runs what it has not read.
+stays in force, over a restart too. What the centre sent is kept as it comes, good or not, so that
+no older one is taken after it. Where nothing fits, the node runs no camera and says why: whoever
+can mend it must be able to reach it. Who brings files writes their number into `VERSION` beside
+them, after the files themselves: the node never says that it runs what it has not read.
 """
 
 import hashlib
@@ -11,6 +13,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -22,11 +25,13 @@ from haidang_protocols.catalogue.loader import CatalogueRefusedError, load
 from haidang_protocols.catalogue.model import Camera, Catalogue, Centre, Text
 from haidang_protocols.catalogue.part import NodePart
 from haidang_protocols.errors import UserError
+from haidang_protocols.wire.errors import UNREADABLE
 from haidang_protocols.wire.reasons import Reason, because
 
 log = logging.getLogger(__name__)
 
-FILE = "catalogue.json"
+GOOD, SENT = "catalogue.json", "sent.json"
+"""Beside the spool: what was in force last, and what the centre sent last."""
 VERSION = "VERSION"
 Inspect = Callable[[Question], Facts]
 
@@ -60,10 +65,10 @@ class Declared:
 class UnfitError(NodeConfigError):
     """A catalogue that is good, but not for this node."""
 
-    def __init__(self, why: Reason) -> None:
-        """Say what does not fit."""
-        super().__init__(str(why))
-        self.because = why
+    def __init__(self, *why: Reason) -> None:
+        """Say what does not fit; programs get the first."""
+        super().__init__("\n  ".join(map(str, why)))
+        self.because = why[0]
 
 
 class _Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,41 +79,65 @@ class _Found(msgspec.Struct, frozen=True, kw_only=True):
     sent: bool = False
 
 
+class _Sent(msgspec.Struct, frozen=True, kw_only=True):
+    """What the centre sent last, and the hash of the text that it signed."""
+
+    part: NodePart
+    sha256: str
+
+    def found(self) -> _Found:
+        """As what counts."""
+        return _Found(catalogue=self.part.catalogue, version=self.part.version, sent=True)
+
+
+_T = TypeVar("_T", _Found, _Sent)
+
+
 class Declarations:
     """Reads, judges and keeps catalogues; `current` is in force, `reason` why a newer one is not.
 
     Used by the main thread at the start and afterwards by one thread at a time; all attributes are
-    replaced whole. `because` says the same as `reason` to programs.
+    replaced whole.
     """
 
     def __init__(self, config: NodeConfig, inspect: Inspect, *, files: Files | None = None) -> None:
-        """Load what counts, or the last good one; a node that has no files may have neither yet.
+        """Load what counts, or the last good one, or nothing.
 
-        Raises `UserError` when there are files that cannot be used, and no last good one.
+        Raises `UserError` for files that cannot be used, where there is nothing else to go on with:
+        then somebody sits before it.
         """
         self._config, self._inspect = config, inspect
         self._path = None if config.catalogue is None else Path(config.catalogue)
-        self._kept = Path(config.spool.folder) / FILE
+        self._folder = Path(config.spool.folder)
         self._files: Files = files or SystemFiles()
         self._judged = self._in_force = ""
         self._stamp = self._stamps()
-        self.reason = ""
-        self.because: Reason | None = None
-        last_good = self._last_good()
-        self._sent = last_good if last_good is not None and last_good.sent else None
+        self._unfit: UserError | None = None
+        self._strange: UserError | None = None
+        self._good, self._sent = self._kept()
         self.current = self._nothing()
+        alone = self._good is None and self._sent is None
         try:
             self._take_newest()
         except UserError as error:
-            if last_good is None:
+            if alone:
                 raise
-            self.current = self._judge(last_good)
-            self._in_force = _digest(last_good)
-            self.refuse(error)
-        if not self._in_force:
-            self.because = because("catalogue.awaited")
-            self.reason = str(self.because)
-            log.warning("%s", self.reason)
+            self._fall_back()
+            self._say(unfit=error)
+        if self.current.cameras == () and not self._in_force and self._unfit is None:
+            self._unfit = UnfitError(because("catalogue.awaited"))
+            log.warning("%s", self._unfit)
+
+    @property
+    def reason(self) -> str:
+        """Why what counts is not in force, or what came that is not believed; "" if all is well."""
+        return str(self._unfit or self._strange or "")
+
+    @property
+    def because(self) -> Reason | None:
+        """The same to programs."""
+        error = self._unfit or self._strange
+        return None if error is None else _because(error)
 
     @property
     def source_folder(self) -> str:
@@ -120,7 +149,7 @@ class Declarations:
     @property
     def refused(self) -> bool:
         """Whether what counts is not in force."""
-        return self._judged != self._in_force
+        return self._unfit is not None
 
     def touched(self) -> bool:
         """Whether the files changed since the last time that this was asked."""
@@ -132,28 +161,34 @@ class Declarations:
         try:
             return self._take_newest(even_if_same=even_if_same)
         except UserError as error:
-            return self.refuse(error)
+            fell_back = not self._in_force and self._fall_back()
+            return self._say(unfit=error) or fell_back
 
-    def knows(self, part: NodePart) -> bool:
-        """Whether the centre sent just this before."""
-        return self._sent is not None and _digest(self._sent) == _digest(_of(part))
+    def knows(self, sha256: str) -> bool:
+        """Whether the text of that hash is what the centre sent last."""
+        return self._sent is not None and self._sent.sha256 == sha256
 
-    def offer(self, part: NodePart) -> bool:
-        """Take what the centre sent; whether `current` or `reason` may have changed."""
-        if self._sent is not None and part.version < self._sent.version:
+    def offer(self, part: NodePart, sha256: str) -> bool:
+        """Take what the centre sent; whether `current` or `reason` may have changed.
+
+        The same number with another text is taken: a newer centre may say more of the same version.
+        """
+        if self._sent is not None and part.version < self._sent.part.version:
             # signed once is signed for ever: an old one must not come back by whoever kept it
-            ours, theirs = self._sent.version, part.version
-            return self.refuse(UnfitError(because("catalogue.older", theirs=theirs, ours=ours)))
-        self._sent = _of(part)
-        return self.read_anew()
+            ours, theirs = self._sent.part.version, part.version
+            return self.disbelieve(UnfitError(because("catalogue.older", theirs=theirs, ours=ours)))
+        self._sent = _Sent(part=part, sha256=sha256)
+        self._keep(SENT, self._sent)
+        return self.heard_again()
 
-    def refuse(self, error: UserError) -> bool:
-        """Say why something is not in force; whether that is news."""
-        news = self.reason != str(error)
-        self.reason, self.because = str(error), _because(error)
-        if news:
-            log.error("the catalogue is refused: %s", error)
-        return news
+    def heard_again(self) -> bool:
+        """What the centre sent last is what it says now: nothing strange is on the broker."""
+        was, self._strange = self.reason, None
+        return self.read_anew() or self.reason != was
+
+    def disbelieve(self, error: UserError) -> bool:
+        """Something came that changes nothing; whether `reason` has changed."""
+        return self._say(strange=error)
 
     # --- what counts ------------------------------------------------------------------------
 
@@ -165,34 +200,64 @@ class Declarations:
         if digest == self._judged and not even_if_same:
             return self._settle()
         self._judged = digest
+        self._put_in_force(found, digest)
+        self._unfit = None
+        if found != self._good:
+            self._good = found
+            self._keep(GOOD, found)
+        return True
+
+    def _put_in_force(self, found: _Found, digest: str) -> None:
         self.current = self._judge(found)
         self._in_force = digest
-        self.reason, self.because = "", None
-        self._keep(found)
         cameras, number = len(self.current.cameras), found.version
-        log.info("the catalogue is in force: version %d, %d cameras", number, cameras)
+        log.info("the catalogue is in force: version %d, cameras: %d", number, cameras)
+
+    def _fall_back(self) -> bool:
+        """Put the last good one in force, if it still fits."""
+        if self._good is None:
+            return False
+        try:
+            self._put_in_force(self._good, _digest(self._good))
+        except UserError as error:
+            log.error("the last good catalogue does not fit any more: %s", error)  # noqa: TRY400
+            return False
         return True
 
     def _settle(self) -> bool:
-        """Nothing new counts: what was said of something that is gone again no longer holds."""
-        if self.refused or not self.reason:
+        """Nothing new counts: a mistake in files that were put right again no longer holds."""
+        if self._judged != self._in_force or self._unfit is None:
             return False
-        self.reason, self.because = "", None
+        self._unfit = None
         return True
 
+    def _say(self, *, unfit: UserError | None = None, strange: UserError | None = None) -> bool:
+        """Keep why something is not in force; whether `reason` has changed."""
+        error = unfit or strange
+        was = self.reason
+        known = str(error) in (str(self._unfit), str(self._strange))
+        self._unfit, self._strange = unfit or self._unfit, strange or self._strange
+        if not known:
+            log.error("the catalogue is refused: %s", error)
+        return self.reason != was
+
     def _newest(self) -> _Found | None:
-        """What counts, from the files or from the centre; raises `UserError`."""
+        """What counts, from the files or from the centre; raises `UserError`.
+
+        Without files, and before the centre has sent anything, the last good one.
+        """
+        sent = None if self._sent is None else self._sent.found()
         if self._path is None:
-            return self._sent
+            return sent or self._good
         try:
             files = _read(self._path)
         except UserError as error:
-            if self._sent is None:
+            if sent is None:
                 raise
             log.warning("the files do not count, what the centre sent does: %s", error)
-            return self._sent
-        if self._sent is not None and self._sent.version >= files.version:
-            return self._sent
+            return sent
+        if sent is not None and sent.version >= files.version:
+            return sent
         return files
 
     def _stamps(self) -> list[tuple[str, int, int]]:
@@ -220,7 +285,7 @@ class Declarations:
             )
         )
         if facts.problems:
-            raise UnfitError(because("catalogue.unfit", why="\n  ".join(facts.problems)))
+            raise UnfitError(*facts.problems)
         return Declared(
             catalogue=catalogue, cameras=cameras, models=facts.models, version=found.version
         )
@@ -243,17 +308,36 @@ class Declarations:
             raise UnfitError(why)
         return catalogue.cameras_of(config.node)
 
-    def _last_good(self) -> _Found | None:
+    def _kept(self) -> tuple[_Found | None, _Sent | None]:
+        """The last good one and what was sent last, as far as they are this node's."""
+        good, sent = self._read(GOOD, _Found), self._read(SENT, _Sent)
+        if good is not None and not self._is_ours(good.catalogue):
+            good = None
+        if sent is not None and not self._is_ours(sent.part.catalogue):
+            # nor is its number one to beat: another centre counts for itself
+            sent = None
+        return good, sent
+
+    def _is_ours(self, catalogue: Catalogue) -> bool:
+        config = self._config
+        return catalogue.centre.id == config.centre and catalogue.node(config.node) is not None
+
+    def _read(self, name: str, kind: type[_T]) -> _T | None:
+        path = self._folder / name
         try:
-            return msgspec.json.decode(self._kept.read_bytes(), type=_Found)
-        except (OSError, msgspec.MsgspecError):
+            return msgspec.json.decode(path.read_bytes(), type=kind)
+        except FileNotFoundError:
+            return None
+        except (OSError, *UNREADABLE) as error:
+            log.warning("%s is left out: %s", path, error)
             return None
 
-    def _keep(self, found: _Found) -> None:
+    def _keep(self, name: str, what: _Found | _Sent) -> None:
+        path = self._folder / name
         try:
-            self._files.replace(self._kept, msgspec.json.encode(found))
+            self._files.replace(path, msgspec.json.encode(what))
         except OSError as error:
-            log.warning("%s: cannot be kept: %s", self._kept, error.strerror)
+            log.warning("%s: cannot be kept: %s", path, error.strerror)
 
 
 def _because(error: UserError) -> Reason:
@@ -285,10 +369,6 @@ def _read(path: Path) -> _Found:
     # the number first: what comes meanwhile is taken for older than it is, never for newer
     version = _version(path)
     return _Found(catalogue=load(path), version=version)
-
-
-def _of(part: NodePart) -> _Found:
-    return _Found(catalogue=part.catalogue, version=part.version, sent=True)
 
 
 def _version(path: Path) -> int:

@@ -4,6 +4,7 @@ A site's broker is not believed: it stands at the site. The authority that the n
 with vouches for the signer, by the same certificate with which that speaks on the broker.
 """
 
+import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from haidang_protocols.catalogue.part import NodePart, decode_part
 from haidang_protocols.errors import HaidangError
 from haidang_protocols.wire import messages
 from haidang_protocols.wire.desired import Desired, may_sign
+from haidang_protocols.wire.errors import MessageRefusedError
 from haidang_protocols.wire.reasons import because
 
 
@@ -24,25 +26,30 @@ class Seal:
         """Take for this node what is signed under `authority`, a certificate's file."""
         self._me, self._authority, self._clock = identity, authority, clock
 
-    def read(self, payload: bytes) -> tuple[Desired, NodePart]:
-        """What a message says, whoever it is from; raises `UserError`."""
+    def envelope(self, payload: bytes) -> Desired:
+        """The message, whoever it is from; raises `UnfitError`."""
         try:
-            message = messages.decode(payload, Desired)
+            return messages.decode(payload, Desired)
+        except MessageRefusedError as error:
+            raise UnfitError(because("catalogue.unread", why=str(error))) from error
+
+    def read(self, message: Desired) -> NodePart:
+        """What the centre says in it; raises `UnfitError` where it is not the centre's.
+
+        Nothing of the text is read before the signature: to read costs time.
+        """
+        if self._authority is not None:
+            why = self._doubt(message, self._authority)
+            if why:
+                raise UnfitError(because("catalogue.unsigned", why=why))
+        try:
             part = decode_part(message.body)
         except HaidangError as error:
             raise UnfitError(because("catalogue.unread", why=str(error))) from error
         whom = f"{part.catalogue.centre.id}/{part.node}"
         if whom != f"{self._me.centre}/{self._me.node}":
             raise UnfitError(because("catalogue.unread", why=f"it is for {whom}"))
-        return message, part
-
-    def check(self, message: Desired) -> None:
-        """Raise `UserError` unless the centre signed what the message says."""
-        if self._authority is None:
-            return
-        why = self._doubt(message, self._authority)
-        if why:
-            raise UnfitError(because("catalogue.unsigned", why=why))
+        return part
 
     def _doubt(self, message: Desired, authority: Path) -> str:
         """Why the message is not believed; "" when it is."""
@@ -55,8 +62,9 @@ class Seal:
         if not message.signature:
             return "it has no signature"
         try:
-            root = x509.load_pem_x509_certificate(authority.read_bytes())
+            roots = x509.load_pem_x509_certificates(authority.read_bytes())
             signer = x509.load_pem_x509_certificate(message.certificate.encode("ascii"))
+            (root,) = [root for root in roots if root.subject == signer.issuer][:1]
             signer.verify_directly_issued_by(root)
             key = signer.public_key()
             if not isinstance(key, ec.EllipticCurvePublicKey):
@@ -80,3 +88,8 @@ class Seal:
         if begin <= datetime.fromtimestamp(now.wall / 1e9, UTC) <= end:
             return ""
         return f"its signer's certificate is good from {begin:%Y-%m-%d} to {end:%Y-%m-%d}"
+
+
+def hash_of(message: Desired) -> str:
+    """What tells two texts apart."""
+    return hashlib.sha256(message.body.encode()).hexdigest()

@@ -7,6 +7,7 @@ and when every camera's source can be read as an address.
 from msgspec import Struct
 
 from haidang_protocols.catalogue.model import Camera
+from haidang_protocols.wire.reasons import Reason
 
 
 class Question(Struct, frozen=True, kw_only=True):
@@ -30,7 +31,7 @@ class ModelFacts(Struct, frozen=True, kw_only=True):
 
 
 class Facts(Struct, frozen=True, kw_only=True):
-    """The answer: the models, and every problem in words."""
+    """The answer: the models, and every problem."""
 
     models: dict[str, ModelFacts]
-    problems: tuple[str, ...] = ()
+    problems: tuple[Reason, ...] = ()

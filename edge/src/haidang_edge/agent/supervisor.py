@@ -19,8 +19,8 @@ import msgspec
 from haidang_edge.agent import entry
 from haidang_edge.agent.config import NodeConfig
 from haidang_edge.agent.crew import Crew
-from haidang_edge.agent.declared import Declarations
-from haidang_edge.agent.desired import Seal
+from haidang_edge.agent.declared import Declarations, UnfitError
+from haidang_edge.agent.desired import Seal, hash_of
 from haidang_edge.agent.facts import Facts, Question
 from haidang_edge.agent.keepers import Limits
 from haidang_edge.agent.notify import Notifier
@@ -29,9 +29,9 @@ from haidang_edge.agent.telling import Telling
 from haidang_edge.errors import NodeConfigError
 from haidang_edge.publish import Hooks, Publisher
 from haidang_edge.spool import ClockFixes, NodeClock, Spool, TimeSource
-from haidang_protocols.errors import UserError
 from haidang_protocols.wire.errors import MessageRefusedError
 from haidang_protocols.wire.messages import Heartbeat
+from haidang_protocols.wire.reasons import because
 
 log = logging.getLogger(__name__)
 
@@ -205,21 +205,24 @@ class Supervisor:
             self._announce()
 
     def _desired(self, payload: bytes) -> None:
-        """What the centre wants this node to run; nothing when it wants nothing of it any more."""
+        """What the centre wants this node to run."""
         with self._reading:
-            changed = bool(payload) and self._offer(payload)
+            changed = self._offer(payload)
         if changed:
             self._announce()
 
     def _offer(self, payload: bytes) -> bool:
+        if not payload:
+            return self._declarations.disbelieve(UnfitError(because("catalogue.unwanted")))
         try:
-            message, part = self._seal.read(payload)
-            if self._declarations.knows(part):
-                return self._declarations.read_anew()
-            self._seal.check(message)
-        except UserError as error:
-            return self._declarations.refuse(error)
-        return self._declarations.offer(part)
+            message = self._seal.envelope(payload)
+            sha256 = hash_of(message)
+            if self._declarations.knows(sha256):
+                return self._declarations.heard_again()
+            part = self._seal.read(message)
+        except UnfitError as error:
+            return self._declarations.disbelieve(error)
+        return self._declarations.offer(part, sha256)
 
     def _inspect(self, question: Question) -> Facts:
         """Ask a child what only the large libraries know."""

@@ -33,14 +33,14 @@ class Model:
         """Its name, as a catalogue says it."""
         return self.manifest.name
 
-    def require(self, classes: Iterable[str]) -> None:
-        """Raise `ModelError` unless the model knows all of `classes`."""
-        missing = sorted(set(classes) - (set(self.labels) - {GAP}))
-        if missing:
-            known = ", ".join(label for label in self.labels if label != GAP)
-            raise ModelError(
-                f"model {self.name} does not know {', '.join(missing)}; its classes are: {known}"
-            )
+    @property
+    def known(self) -> str:
+        """The labels that it has, as a person reads them."""
+        return ", ".join(label for label in self.labels if label != GAP)
+
+    def missing(self, classes: Iterable[str]) -> list[str]:
+        """Those of `classes` that the model does not know."""
+        return sorted(set(classes) - (set(self.labels) - {GAP}))
 
 
 class ModelStore:

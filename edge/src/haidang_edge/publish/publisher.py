@@ -37,6 +37,7 @@ HEARTBEAT_S = 10.0
 QUEUE_MAX = 40
 """Messages handed to paho and unconfirmed: twice what may be in flight, no more in its memory."""
 
+STOP_S = 5.0
 ALARM_ROOM = 500
 STALE_ALARM_NS = 600_000_000_000
 """An alarm older than this calls nobody to a camera; it still reaches the centre."""
@@ -132,7 +133,7 @@ class Publisher:
         self._wake.set()
         self._thread.join()
         self._asked.put(None)
-        self._worker.join()
+        self._worker.join(STOP_S)  # what takes longer is left: it changes nothing half
         state = messages.NodeState(online=False, at=self._clock.state().wall)
         self._session.publish(self._topic(NodeLeaf.STATE), messages.encode(state), retain=True)
         self._session.stop()
@@ -261,7 +262,10 @@ class Publisher:
 
     def _work(self) -> None:
         while (asked := self._asked.get()) is not None:
-            asked()
+            try:
+                asked()
+            except Exception:  # one fault of what came ends none of what comes
+                log.exception("a command, or what the centre wants, came to nothing")
 
     def _answer(self, verb: str, command: messages.NodeCommand) -> None:
         reply = self._reply(verb, command)

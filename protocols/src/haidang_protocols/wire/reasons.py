@@ -41,6 +41,18 @@ REASONS: Mapping[str, str] = {
     "model.gone": "the model is gone",
     "model.mute": "the model does not answer: {why}",
     "model.refused": "{why}",
+    "model.absent": "model {model} is not on this node; there are: {known}",
+    "model.other": (
+        "model {model}: the catalogue asks for SHA-256 {wanted}…, here is {found}…: another one"
+    ),
+    "model.classes": (
+        "camera {camera}, rule {rule}: "
+        "model {model} does not know {missing}; its classes are: {known}"
+    ),
+    "model.faint": (
+        "camera {camera}, rule {rule}: min_score is {asked:g}; "
+        "model {model} tells none below {least:g}"
+    ),
     # the catalogue, and the broker
     "catalogue.mistakes": "the catalogue has {n} mistakes; {where}: {what}",
     "catalogue.centre": "catalogue {path} is of centre {theirs!r}, this node is of {ours!r}",
@@ -48,11 +60,12 @@ REASONS: Mapping[str, str] = {
     "catalogue.site": (
         "catalogue {path} puts node {node!r} at site {theirs!r}, its configuration says {ours!r}"
     ),
-    "catalogue.unfit": "the catalogue does not fit this node:\n  {why}",
+    "catalogue.source": "camera {camera}: {why}",
     "catalogue.refused": "{why}",
     "catalogue.awaited": "the centre has not sent this node's part of the catalogue yet",
     "catalogue.unread": "what the centre sent cannot be read: {why}",
     "catalogue.unsigned": "a part of the catalogue came that the centre did not sign: {why}",
+    "catalogue.unwanted": "the centre has nothing for this node here any more; what ran goes on",
     "catalogue.older": (
         "version {theirs} of the catalogue came, older than version {ours}, which the centre sent "
         "before; a centre that was restored must publish until its number is higher"
