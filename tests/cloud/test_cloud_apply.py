@@ -15,8 +15,8 @@ from fakes.desk import MINIMAL, Desk
 from fakes.room import until
 from fakes.sender import Sender, envelope, event
 from fakes.versions import leave, publish
-from haidang_cloud.errors import StateUnavailableError, StoreMisconfiguredError
-from haidang_cloud.people import audit
+from haidang_cloud.errors import RefusedError, StateUnavailableError, StoreMisconfiguredError
+from haidang_cloud.people import Accounts, audit
 from haidang_cloud.processes import apply
 from haidang_cloud.processes.catalogue import InForce
 from haidang_cloud.processes.config import load_config
@@ -102,13 +102,13 @@ def test_mistakes_are_told_all_at_once_and_change_nothing(desk: Desk, opened: St
 
 
 @pytest.mark.parametrize(
-    ("options", "said"), [({"why": "  "}, "--why is empty"), ({"by": "Mr X"}, "--by 'Mr X'")]
+    ("by", "why", "said"), [("an", "  ", "--why is empty"), ("Mr X", "a test", "--by 'Mr X'")]
 )
 def test_nothing_comes_into_force_without_a_name_and_a_reason(
-    desk: Desk, options: dict[str, str], said: str
+    desk: Desk, by: str, why: str, said: str
 ) -> None:
     with pytest.raises(UserError, match=said):
-        desk.apply(**options)
+        desk.apply(by=by, why=why)
 
 
 def test_the_catalogue_of_another_centre_is_refused(desk: Desk) -> None:
@@ -152,6 +152,146 @@ def test_the_command_says_what_it_did(desk: Desk, capsys: pytest.CaptureFixture[
     desk.change("after_s: 1", "after_s: soon")
     assert main([*words, "--by", "an", "--why", "first"]) == 2
     assert "after_s" in capsys.readouterr().err
+
+
+ADMIN = "grants: [{role: admin, scope: centre}]"
+GUARD = "grants: [{role: guard, scope: city}]"
+
+
+def without_cameras(text: str) -> str:
+    return text[: text.index("cameras:")]
+
+
+def split(desk: Desk) -> tuple[Path, list[str]]:
+    """The catalogue in force, exported, and now of three files; and the words that apply it."""
+    whole = desk.catalogue / "centre.yaml"
+    text = whole.read_text()
+    people, sites = text.index("people:"), text.index("sites:")
+    whole.write_text(text[:people])
+    (desk.catalogue / "people.yaml").write_text(text[people:sites])
+    (desk.catalogue / "more").mkdir()
+    (desk.catalogue / "more" / "cameras.yaml").write_text(text[sites:])
+    desk.apply()
+    out = desk.folder / "exp"
+    assert main(["catalog", "export", "--config", str(desk.config_path), "--out", str(out)]) == 0
+    config = ["--config", str(desk.config_path), "--by", "an", "--why", "a slip"]
+    return out, ["catalog", "apply", *config]
+
+
+def test_one_file_of_an_export_is_not_taken_for_the_catalogue(
+    desk: Desk, opened: State, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, words = split(desk)
+    assert main([*words, str(out / "centre.yaml"), "--even-if-it-empties"]) == 2
+    said = capsys.readouterr().err
+    assert "one of 3 files of a catalogue" in said
+    assert "more/cameras.yaml, people.yaml" in said
+    assert f"give the folder, {out}" in said
+    assert versions.newest_number(opened, "demo") == 1
+    assert main([*words, str(out)]) == 0
+    assert "version 1 was in force already: people 1, nodes 1, cameras 1" in capsys.readouterr().out
+
+
+def test_a_file_may_lie_beside_what_is_no_part_of_it(desk: Desk) -> None:
+    alone = desk.folder / "whole.yaml"  # beside the centre's own configuration
+    alone.write_text(MINIMAL.read_text())
+    (desk.folder / "other.yaml").write_text(MINIMAL.read_text().replace("after_s: 1", "after_s: 3"))
+    (desk.folder / "node.yaml").write_text("{centre: demo, models: models, broker: {host: x}}")
+    (desk.folder / "torn.yaml").write_text("cameras: [")
+    assert apply.run(desk.config_path, alone, by="an", why="a file of its own").number == 1
+    (desk.folder / "roles.yaml").write_text("roles: []\n")
+    with pytest.raises(UserError, match=r"one of 2 files .*roles\.yaml"):
+        apply.run(desk.config_path, alone, by="an", why="no more")
+
+
+def test_what_leaves_nobody_in_charge_or_a_node_blind_is_asked_about(
+    desk: Desk, opened: State, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["catalog", "apply", str(desk.catalogue), "--config", str(desk.config_path)]
+    words += ["--by", "an", "--why", "smaller"]
+    desk.change(GUARD, ADMIN)
+    assert main(words) == 0
+    assert "cameras 1, zones 1, lines 0, rules 1\n" in capsys.readouterr().out
+    desk.change(ADMIN, GUARD)
+    path = desk.catalogue / "centre.yaml"
+    path.write_text(without_cameras(path.read_text()))
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    for word in (
+        "people 1, nodes 1, cameras 1 → 0, zones 1 → 0, lines 0, rules 1 → 0",
+        "nobody would hold people.manage",
+        "node gate-1 would lose all its cameras: 1",
+        "--even-if-it-empties",
+    ):
+        assert word in said
+    assert grants(opened) == {("an", "admin", "centre")}, "nothing came into force"
+    assert main([*words, "--even-if-it-empties"]) == 0
+    assert "version 2 is in force: people 1, nodes 1, cameras 1 → 0" in capsys.readouterr().out
+    assert main(words) == 0, "what is in force already ends nothing"
+
+
+def test_a_node_that_is_gone_with_its_cameras_is_asked_about_and_a_smaller_one_is_not(
+    desk: Desk,
+) -> None:
+    path = desk.catalogue / "centre.yaml"
+    text = path.read_text()
+    camera = text[text.index("  - id: gate-east") :]
+    path.write_text(text + camera.replace("gate-east", "gate-west"))
+    desk.apply()
+    path.write_text(text)
+    assert desk.apply().number == 2, "it has one left"
+    path.write_text(text.replace("gate-1", "gate-2"))
+    with pytest.raises(apply.EmptyingError, match="node gate-1 would lose all its cameras: 1"):
+        desk.apply()
+    assert desk.apply(even_if_it_empties=True).number == 3
+
+
+def test_of_many_blind_nodes_a_few_are_named(desk: Desk) -> None:
+    path = desk.catalogue / "centre.yaml"
+    text = path.read_text()
+    camera, node = text[text.index("  - id: gate-east") :], "  - {id: gate-1, site: gate}\n"
+    more = [f"gate-{number}" for number in range(2, 10)]
+    nodes = node + "".join(node.replace("gate-1", one) for one in more)
+    cameras = "".join(camera.replace("gate-east", f"c-{n}").replace("gate-1", n) for n in more)
+    path.write_text(text.replace(node, nodes) + cameras)
+    desk.apply()
+    path.write_text(without_cameras(path.read_text()))
+    with pytest.raises(apply.EmptyingError) as caught:
+        desk.apply()
+    said = str(caught.value)
+    assert "node gate-5 would lose" in said
+    assert "gate-6" not in said
+    assert "so would 4 more nodes, with cameras: 4" in said
+
+
+def test_who_was_put_in_charge_by_hand_counts_as_long_as_the_role_is_there(
+    desk: Desk, opened: State
+) -> None:
+    desk.apply()
+    accounts = Accounts(opened, "demo")
+    declared = load_texts(read_texts(desk.catalogue))
+    now_ns = time.time_ns()
+    link = accounts.first_link(now_ns=now_ns)
+    accounts.use_first_link(
+        link, declared, login="lan", name="Lan", password="một câu dễ nhớ", now_ns=now_ns
+    )
+    desk.change(GUARD, "grants: []")
+    assert desk.apply().number == 2, "lan is still there"
+    desk.change("catalogue.publish, people.manage]", "catalogue.publish]")
+    with pytest.raises(apply.EmptyingError, match=r"people\.manage"):
+        desk.apply()
+
+
+def test_a_version_that_was_compared_with_an_older_one_is_given_again(
+    desk: Desk, opened: State
+) -> None:
+    desk.apply()
+    desk.change("after_s: 1", "after_s: 2")
+    texts = read_texts(desk.catalogue)
+    with pytest.raises(RefusedError, match="version 1 was published meanwhile"):
+        apply.publish(opened, load_texts(texts), texts, by="an", why="a race", after=0)
+    assert versions.newest_number(opened, "demo") == 1
+    assert len(audit.newest(opened, "demo")) == 1
 
 
 @pytest.mark.influx

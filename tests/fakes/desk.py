@@ -54,9 +54,17 @@ class Desk:
         assert old in text
         path.write_text(text.replace(old, new))
 
-    def apply(self, *, by: str = "an", why: str = "a test") -> apply.Applied:
+    def apply(
+        self, *, by: str = "an", why: str = "a test", even_if_it_empties: bool = False
+    ) -> apply.Applied:
         """Bring the catalogue into force."""
-        return apply.run(self.config_path, self.catalogue, by=by, why=why)
+        return apply.run(
+            self.config_path,
+            self.catalogue,
+            by=by,
+            why=why,
+            even_if_it_empties=even_if_it_empties,
+        )
 
     def start(self, *words: str) -> Process:
         """Start a process of the centre."""

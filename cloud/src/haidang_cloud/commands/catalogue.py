@@ -12,14 +12,25 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, required=True, help="the centre's YAML file")
     parser.add_argument("--by", required=True, metavar="LOGIN", help="who brings it into force")
     parser.add_argument("--why", required=True, metavar="TEXT", help="why; stands in the audit log")
+    parser.add_argument(
+        "--even-if-it-empties",
+        action="store_true",
+        help="though a node loses all its cameras, or nobody may let people in any more",
+    )
 
 
 def _run(arguments: argparse.Namespace) -> int:
     from haidang_cloud.processes import apply
 
-    applied = apply.run(arguments.config, arguments.catalogue, by=arguments.by, why=arguments.why)
+    applied = apply.run(
+        arguments.config,
+        arguments.catalogue,
+        by=arguments.by,
+        why=arguments.why,
+        even_if_it_empties=arguments.even_if_it_empties,
+    )
     said = "is in force" if applied.fresh else "was in force already"
-    sys.stdout.write(f"version {applied.number} {said}\n")
+    sys.stdout.write(f"version {applied.number} {said}: {applied.changes}\n")
     for line in applied.done:
         sys.stdout.write(f"  {line}\n")
     return 0

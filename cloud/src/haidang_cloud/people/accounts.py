@@ -93,6 +93,29 @@ class Accounts:
             rows = connection.execute(wanted).all()
         return any(rights.everywhere(self._whole(row).grants, Right.PEOPLE_MANAGE) for row in rows)
 
+    def managers(self, catalogue: Catalogue) -> frozenset[str]:
+        """Who may manage the people of the whole centre once `catalogue` is in force, by login."""
+        by_hand = (
+            sa.select(person.c.login, person_grant.c.role, person_grant.c.scope)
+            .join(person_grant, person_grant.c.person == person.c.id)
+            .where(
+                person.c.centre == self._centre,
+                person.c.active,
+                person_grant.c.source == BY_HAND,
+            )
+        )
+        with self._state.read() as connection:
+            rows = connection.execute(by_hand).all()
+        granted = {one.login: list(one.grants) for one in catalogue.people}
+        for row in rows:
+            granted.setdefault(row.login, []).append(Grant(role=row.role, scope=row.scope))
+        rights = Rights(catalogue)
+        return frozenset(
+            login
+            for login, grants in granted.items()
+            if rights.everywhere(grants, Right.PEOPLE_MANAGE)
+        )
+
     def first_link(self, *, now_ns: int) -> str:
         """A secret that makes the first administrator, once, within a day; older ones end."""
         with self._state.write() as connection:

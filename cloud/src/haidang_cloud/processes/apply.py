@@ -16,10 +16,12 @@ import msgspec
 from haidang_cloud.errors import (
     CloudConfigError,
     LakeError,
+    RefusedError,
     StoreMisconfiguredError,
     StoreUnavailableError,
 )
 from haidang_cloud.people import Accounts, audit
+from haidang_cloud.processes.changes import check_whole, counted, emptied
 from haidang_cloud.processes.config import (
     CloudConfig,
     InfluxConfig,
@@ -33,7 +35,7 @@ from haidang_cloud.state.database import State
 from haidang_cloud.timeseries import TimeSeries
 from haidang_cloud.timeseries.base import scope_bucket
 from haidang_cloud.timeseries.projection import ensure_buckets
-from haidang_protocols.catalogue import Catalogue, load_texts
+from haidang_protocols.catalogue import Catalogue, CatalogueRefusedError, load_texts
 from haidang_protocols.catalogue.loader import read_texts
 from haidang_protocols.errors import UserError
 from haidang_protocols.wire.names import check_name
@@ -43,10 +45,14 @@ ROLES_TIMEOUT_S = 300.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """What an apply did; `fresh` is false when this very catalogue was in force already."""
+    """What an apply did; `fresh` is false when this very catalogue was in force already.
+
+    `changes` counts what is in it, and what was before.
+    """
 
     number: int
     fresh: bool
+    changes: str
     done: tuple[str, ...]
 
 
@@ -61,16 +67,28 @@ class DataSource:
     token: str
 
 
+class EmptyingError(UserError):
+    """A version would end what works, and nobody said that it is meant."""
+
+
 class UnfinishedError(UserError):
     """A version is in force, but something did not follow it."""
 
 
-def run(config_path: Path, catalogue_path: Path, *, by: str, why: str) -> Applied:
+def run(
+    config_path: Path,
+    catalogue_path: Path,
+    *,
+    by: str,
+    why: str,
+    even_if_it_empties: bool = False,
+) -> Applied:
     """Check, publish, and let all that depends on it follow; raises `UserError`."""
     config = load_config(config_path)
     check_name(by, what="--by")
     if not why.strip():
         raise UserError("--why is empty: say in a few words why this comes into force")
+    check_whole(catalogue_path)
     texts = read_texts(catalogue_path)
     catalogue = load_texts(texts)
     if catalogue.centre.id != config.centre:
@@ -81,23 +99,65 @@ def run(config_path: Path, catalogue_path: Path, *, by: str, why: str) -> Applie
     state = state_of(config)
     series = series_of(config)
     try:
-        number, fresh = publish(state, catalogue, texts, by=by, why=why.strip())
-        return Applied(number=number, fresh=fresh, done=_follow(config, series, catalogue, number))
+        before = versions.newest(state, config.centre)
+        known = None if before is None else _declared(before)
+        changes = counted(known, catalogue)
+        if known is not None and not even_if_it_empties:
+            _check_losses(Accounts(state, config.centre), known, catalogue, changes=changes)
+        number, fresh = publish(
+            state,
+            catalogue,
+            texts,
+            by=by,
+            why=why.strip(),
+            after=0 if before is None else before.number,
+        )
+        done = _follow(config, series, catalogue, number)
+        return Applied(number=number, fresh=fresh, changes=changes, done=done)
     finally:
         series.close()
         state.close()
 
 
+def _declared(version: versions.Version) -> Catalogue | None:
+    """What a version declares; None where this Haidang cannot read it, and can compare nothing."""
+    try:
+        return version.catalogue()
+    except CatalogueRefusedError:
+        return None
+
+
+def _check_losses(accounts: Accounts, before: Catalogue, after: Catalogue, *, changes: str) -> None:
+    """Raise `EmptyingError` when nobody could let people in any more, or a node would go blind."""
+    losses = list(emptied(before, after))
+    if accounts.managers(before) and not accounts.managers(after):
+        losses.insert(0, "nobody would hold people.manage in the whole centre any more")
+    if losses:
+        told = "\n  ".join(losses)
+        raise EmptyingError(
+            f"nothing came into force: {changes}\n  {told}\n"
+            "is that the whole catalogue? If it is meant, give --even-if-it-empties as well"
+        )
+
+
 def publish(
-    state: State, catalogue: Catalogue, texts: Mapping[str, str], *, by: str, why: str
+    state: State, catalogue: Catalogue, texts: Mapping[str, str], *, by: str, why: str, after: int
 ) -> tuple[int, bool]:
-    """One transaction: version, people, audit line. Returns the number, and whether it is new."""
+    """One transaction: version, people, audit line. Returns the number, and whether it is new.
+
+    Raises `RefusedError` when it would not follow version `after`, which it was compared with.
+    """
     centre, now_ns = catalogue.centre.id, time.time_ns()
     accounts = Accounts(state, centre)
     with state.write() as connection:
         number, fresh = versions.put(
             state, connection, catalogue, texts, by=by, why=why, now_ns=now_ns
         )
+        if fresh and number != after + 1:
+            raise RefusedError(
+                "conflict",
+                f"version {number - 1} was published meanwhile; give the same command again",
+            )
         if fresh:
             accounts.synchronise(connection, catalogue, now_ns)
             audit.write(
