@@ -422,3 +422,20 @@ def test_whatever_is_written_it_loads_or_its_mistakes_are_told(
     told({"a.yaml": yaml.safe_dump(whole)})
     whole[name] = value
     told({"a.yaml": yaml.safe_dump(whole)})
+
+
+def test_a_node_has_no_more_cameras_than_a_message_brings() -> None:
+    """Two hundred with a zone of 64 corners each are too many; a hundred are not."""
+    corners = [[round(0.5 + n / 1000, 4), round(n * n / 9000, 5)] for n in range(64)]
+
+    def centre(count: int) -> str:
+        said = msgspec.yaml.decode(CAMERA)
+        (camera,) = said["cameras"]
+        camera["zones"][0]["polygon"] = corners
+        said["cameras"] = [camera | {"id": f"c{n}"} for n in range(count)]
+        return msgspec.json.encode(said).decode()
+
+    assert told(centre(100)) == []
+    (found,) = told(centre(200))
+    assert "nodes[0].id = 'n': has " in found
+    assert "give some of them to another node" in found

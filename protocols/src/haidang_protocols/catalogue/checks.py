@@ -5,15 +5,21 @@ from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import msgspec
+
 from haidang_protocols.catalogue import geometry
 from haidang_protocols.catalogue.model import Camera, Catalogue, LineRule, Place, ScopeKind
 from haidang_protocols.catalogue.problems import Mistake, mistake
 from haidang_protocols.wire.names import RESERVED
+from haidang_protocols.wire.records import MESSAGE_BYTES_MAX
 
 Finding = tuple[str, str, Mistake]
 """Field path, value shown, what is wrong."""
 
 AREA_MIN = 1e-5
+
+NODE_BYTES_MAX = MESSAGE_BYTES_MAX - (64 << 10)
+"""A node's cameras in the one message that brings them; places, scopes, signature want room too."""
 
 
 def findings(catalogue: Catalogue) -> Iterator[Finding]:
@@ -24,6 +30,7 @@ def findings(catalogue: Catalogue) -> Iterator[Finding]:
     yield from _scopes(catalogue)
     yield from _people(catalogue)
     yield from _sites(catalogue)
+    yield from _sizes(catalogue)
     for index, camera in enumerate(catalogue.cameras):
         yield from _camera(catalogue, camera, f"cameras[{index}]")
 
@@ -149,6 +156,20 @@ def _sites(catalogue: Catalogue) -> Iterator[Finding]:
         yield from _reference(f"sites[{index}].place", site.place, places, "place")
     for index, node in enumerate(catalogue.nodes):
         yield from _reference(f"nodes[{index}].site", node.site, sites, "site")
+
+
+def _sizes(catalogue: Catalogue) -> Iterator[Finding]:
+    sizes = dict.fromkeys((node.id for node in catalogue.nodes), 0)
+    for camera in catalogue.cameras:
+        if camera.node in sizes:
+            # they travel as a text within a text, each quotation mark in it with a stroke before it
+            text = msgspec.json.encode(camera)
+            sizes[camera.node] += len(text) + text.count(b'"') + text.count(b"\\")
+    for index, node in enumerate(catalogue.nodes):
+        size = sizes[node.id]
+        if size > NODE_BYTES_MAX:
+            what = mistake("node_full", size=size, most=NODE_BYTES_MAX)
+            yield f"nodes[{index}].id", repr(node.id), what
 
 
 def _camera(catalogue: Catalogue, camera: Camera, at: str) -> Iterator[Finding]:

@@ -21,6 +21,10 @@ MISTAKES: Mapping[str, str] = {
     "crosses": "crosses itself; give its corners in order around it",
     "flat": "has no area",
     "point": "are one point; a line needs two",
+    "node_full": (
+        "has {size} bytes of cameras, with their zones and rules; {most} fit into the one message "
+        "that brings them: give some of them to another node"
+    ),
     # in one entry
     "mapping": "must be a mapping with {allowed}",
     "list": "must be a list",

@@ -16,7 +16,7 @@ SIGNERS = "worker"
 """The kind of process that signs: its certificate's CN is `{centre}.worker.{name}`."""
 
 BODY_MAX = MESSAGE_BYTES_MAX
-"""Characters of a body: brokers carry no more in a message; two hundred cameras have room."""
+"""Characters of a body: brokers carry no more in a message."""
 
 
 class Desired(Message, frozen=True, kw_only=True):
