@@ -110,8 +110,10 @@ def test_a_certificate_out_of_date_counts_once_the_clock_is_set(
     authority: Authority, ca: Path, tmp_path: Path
 ) -> None:
     old = signed(authority, part(), since=NOW - timedelta(days=60))
-    with pytest.raises(UnfitError, match="certificate is good from"):
-        opened(Seal(ME, ca, NodeClock(tmp_path, trust_wall=True)), old)
+    early = signed(authority, part(), since=NOW + timedelta(days=60))
+    for one in (old, early):
+        with pytest.raises(UnfitError, match="certificate is good from"):
+            opened(Seal(ME, ca, NodeClock(tmp_path, trust_wall=True)), one)
     unset = NodeClock(tmp_path / "unset", source=SetTime())
     assert opened(Seal(ME, ca, unset), old) == part()
 
@@ -361,6 +363,13 @@ def test_an_older_one_does_not_come_back(box: Box) -> None:
     again = box.start()
     offer(again, part(7))
     assert (again.current.version, after_s(again)) == (8, 9.0)
+
+
+def test_a_newer_centre_may_say_more_of_the_same_version(box: Box) -> None:
+    node = box.start()
+    offer(node, part(7))
+    assert offer(node, later(7))
+    assert (node.current.version, after_s(node), node.reason) == (7, 9.0, "")
 
 
 def test_what_is_strange_does_not_hide_what_does_not_fit(box: Box) -> None:
