@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from fakes.wall import CENTRE, SPOOL, coast
 from haidang_cloud.console.hub import Caster, LiveModel
 from haidang_cloud.console.hub.model import CLOSED_KEPT_MS, MINUTES
-from haidang_cloud.console.hub.rows import CaseRow, EventRow
+from haidang_cloud.console.hub.rows import MS_NS, CaseRow, EventRow, state_fields
 from haidang_cloud.console.hub.views import EVENTS_SHOWN, update
 from haidang_cloud.console.ruling import Audience, Ruling
 from haidang_protocols.catalogue.model import Grant
+from haidang_protocols.wire.messages import Birth, ClockState, NodeState
+from haidang_protocols.wire.reasons import Reason, because, sentence
 
 NOW_MS = 1_764_043_200_000
 RULING = Ruling(coast(2), 1)
@@ -106,6 +108,54 @@ def test_the_end_of_an_event_is_shown_and_not_counted() -> None:
     model.add_event(event(1, phase="end"), now_ms=NOW_MS)
     assert [row.phase for _, row in model.events] == ["end"]
     assert not any(minute.begun for minute in model.minutes)
+
+
+def birth(catalogue: int, reason: Reason | None = None) -> Birth:
+    return Birth(
+        spool=SPOOL,
+        next_seq=1,
+        agent="0.1.0",
+        clock=ClockState(boot="aabbccdd", mono=1, wall=1, synced=True),
+        catalogue=catalogue,
+        reason=sentence(reason),
+        because=reason,
+    )
+
+
+REFUSED = because("catalogue.unread", why="cut off")
+LOST = because("broker.lost", why="Unspecified error")
+
+
+def test_a_birth_without_a_reason_ends_one_against_what_is_declared() -> None:
+    model = LiveModel()
+    model.put_birth("bs-1", birth(3, REFUSED), at_ns=1)
+    (row,) = model.nodes
+    assert (row.because, row.reason) == (REFUSED, str(REFUSED))
+    model.put_birth("bs-1", birth(4), at_ns=2)
+    (row,) = model.nodes
+    assert (row.catalogue, row.because, row.reason) == (4, None, "")
+
+
+def test_a_birth_says_nothing_of_a_broker_that_was_lost() -> None:
+    model = LiveModel()
+    model.change_node("bs-1", {"because": LOST, "reason": str(LOST)})
+    model.put_birth("bs-1", birth(4), at_ns=1)
+    (row,) = model.nodes
+    assert (row.catalogue, row.because) == (4, LOST)
+
+
+def test_a_birth_that_the_database_had_before_is_no_news() -> None:
+    model = LiveModel()
+    model.put_birth("bs-1", birth(4), at_ns=2 * MS_NS)
+    model.put_birth("bs-1", birth(3, REFUSED), at_ns=MS_NS)
+    (row,) = model.nodes
+    assert (row.catalogue, row.because) == (4, None)
+
+
+def test_a_will_does_not_say_since_when() -> None:
+    came = NodeState(online=True, at=5 * MS_NS)
+    assert state_fields(came) == {"online": True, "since": 5}
+    assert state_fields(NodeState(online=False, at=7 * MS_NS)) == {"online": False, "since": 0}
 
 
 # --- who sees what --------------------------------------------------------------------------

@@ -109,11 +109,10 @@ class Ear:
     def _take_node(self, topic: NodeTopic, payload: bytes) -> None:
         now_ns = self._now_ns()
         if topic.leaf is NodeLeaf.STATE:
-            online = messages.decode(payload, NodeState).online
-            self._model.change_node(topic.node, {"online": online})
+            state = messages.decode(payload, NodeState)
+            self._model.change_node(topic.node, rows.state_fields(state))
         elif topic.leaf is NodeLeaf.BIRTH:
-            birth = messages.decode(payload, Birth)
-            self._model.change_node(topic.node, rows.birth_fields(birth, at_ns=now_ns))
+            self._model.put_birth(topic.node, messages.decode(payload, Birth), at_ns=now_ns)
         elif topic.leaf is NodeLeaf.HEARTBEAT:
             self._beat(topic.node, messages.decode(payload, Heartbeat), now_ns)
 

@@ -12,7 +12,15 @@ from typing import Generic, TypeVar
 
 from msgspec.structs import replace
 
-from haidang_cloud.console.hub.rows import CameraRow, CaseRow, EventRow, NodeRow
+from haidang_cloud.console.hub.rows import (
+    MS_NS,
+    CameraRow,
+    CaseRow,
+    EventRow,
+    NodeRow,
+    birth_fields,
+)
+from haidang_protocols.wire.messages import Birth
 from haidang_protocols.wire.records import Box
 
 MINUTES = 60
@@ -149,6 +157,13 @@ class LiveModel:
             row = replace(known, **fields)
             if row != known:
                 self.nodes.put(number, row, self._next())
+
+    def put_birth(self, number: str, birth: Birth, *, at_ns: int) -> None:
+        """A node has said who it is, unless a later birth is known: the database lags behind."""
+        with self.lock:
+            known = self.nodes.get(number) or NodeRow(id=number)
+            if at_ns // MS_NS >= known.born:
+                self.change_node(number, birth_fields(birth, known, at_ns=at_ns))
 
     def put_camera(self, row: CameraRow) -> None:
         """Set a camera's row."""

@@ -110,8 +110,7 @@ class StateReader:
     def _read_whole(self, now_ns: int) -> None:
         self.names = {one.login: one.name for one in self._accounts.everybody()}
         for born in nodes.read(self._state, self._centre):
-            fields = rows.birth_fields(born.birth, at_ns=born.seen_ns)
-            self._model.change_node(born.node, fields)
+            self._model.put_birth(born.node, born.birth, at_ns=born.seen_ns)
         # what was closed long ago is none of the wall's business
         self._cases_ns = max(self._cases_ns, now_ns - CLOSED_KEPT_MS * rows.MS_NS)
         stored = self._shelf.open_now()

@@ -11,12 +11,14 @@ from haidang_protocols.wire.messages import (
     CameraHealth,
     CaseMessage,
     Heartbeat,
+    NodeState,
 )
 from haidang_protocols.wire.names import parse_record_id
 from haidang_protocols.wire.reasons import Reason
 from haidang_protocols.wire.records import Box
 
 MS_NS = 1_000_000
+_DECLARED = ("catalogue.", "model.")
 
 
 class CaseRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -71,6 +73,7 @@ class NodeRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         online: what its state message says; None before there was one.
+        since: when it came online by its own clock, 0 where it has not said.
         at: when its newest heartbeat came.
         skew_s: how far its clock was from the centre's at that moment.
         reason: its last words in English, `because` the same to programs.
@@ -79,6 +82,7 @@ class NodeRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     id: str
     online: bool | None = None
+    since: int = 0
     at: int = 0
     synced: bool = True
     skew_s: float = 0.0
@@ -184,13 +188,23 @@ def heartbeat_fields(beat: Heartbeat, *, at_ns: int) -> dict[str, object]:
     }
 
 
-def birth_fields(birth: Birth, *, at_ns: int) -> dict[str, object]:
-    """What a birth changes of a node's row."""
+def state_fields(state: NodeState) -> dict[str, object]:
+    """What a state message changes of a node's row; a will does not know when."""
+    return {"online": state.online, "since": state.at // MS_NS if state.online else 0}
+
+
+def birth_fields(birth: Birth, known: NodeRow, *, at_ns: int) -> dict[str, object]:
+    """What a birth changes of a node's row.
+
+    One without a reason says that what is declared is in force: a reason against that is over. Why
+    a broker was lost only the next heartbeat says anew.
+    """
     fields: dict[str, object] = {
         "born": at_ns // MS_NS,
         "agent": birth.agent,
         "catalogue": birth.catalogue,
         "models": birth.models,
     }
-    said = {"reason": birth.reason, "because": birth.because}
-    return {**fields, **said} if birth.reason else fields
+    if birth.reason or (known.because and known.because.code.startswith(_DECLARED)):
+        fields |= {"reason": birth.reason, "because": birth.because}
+    return fields
