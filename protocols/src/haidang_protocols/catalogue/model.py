@@ -3,8 +3,10 @@
 What needs two entries to judge (a camera on a node that is not there) is in `checks`.
 """
 
+from collections.abc import Iterable
 from datetime import date
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -255,8 +257,45 @@ class Camera(Struct, frozen=True, kw_only=True):
     notice: str = ""
 
 
-class Catalogue(Struct, frozen=True, kw_only=True):
-    """All that a centre declares."""
+_ORDER = {ScopeKind.LOCALITY: 0, ScopeKind.DEPARTMENT: 1, ScopeKind.CENTRE: 2}
+
+
+class _Lookup:
+    """Looked up once for a catalogue: what holds each place, and the scopes that name it."""
+
+    def __init__(self, places: Iterable[Place], scopes: Iterable[Scope]) -> None:
+        self.scopes = tuple(scopes)
+        self.parents = {place.id: place.parent for place in places}
+        self.naming: dict[str, list[int]] = {}
+        for number, scope in enumerate(self.scopes):
+            for place in scope.places:
+                self.naming.setdefault(place, []).append(number)
+        self.centres = [n for n, s in enumerate(self.scopes) if s.kind is ScopeKind.CENTRE]
+
+    def lineage(self, place: str) -> tuple[str, ...]:
+        found: dict[str, None] = {}
+        at: str | None = place
+        # a ring is a mistake that `checks` tells; it must not be walked for ever before that
+        while at is not None and at not in found:
+            found[at] = None
+            at = self.parents.get(at)
+        return tuple(found)
+
+    def scopes_over(self, place: str) -> tuple[Scope, ...]:
+        lineage = self.lineage(place)
+        distances: dict[int, int] = {}
+        for distance, holder in enumerate(lineage):
+            for number in self.naming.get(holder, ()):
+                distances.setdefault(number, distance)
+        for number in self.centres:
+            distances.setdefault(number, len(lineage))
+        # of those that are equally near, the first in the catalogue comes first
+        order = sorted(distances, key=lambda n: (_ORDER[self.scopes[n].kind], distances[n], n))
+        return tuple(self.scopes[number] for number in order)
+
+
+class Catalogue(Struct, frozen=True, kw_only=True, dict=True):
+    """All that a centre declares; `dict` is for what is looked up once, which is no part of it."""
 
     centre: Centre
     places: tuple[Place, ...]
@@ -282,29 +321,17 @@ class Catalogue(Struct, frozen=True, kw_only=True):
 
     def lineage(self, place: str) -> tuple[str, ...]:
         """A place and all that hold it, innermost first."""
-        parents = {p.id: p.parent for p in self.places}
-        found: list[str] = []
-        at: str | None = place
-        while at is not None and at not in found:
-            found.append(at)
-            at = parents.get(at)
-        return tuple(found)
+        return self._lookup.lineage(place)
 
     def scopes_over(self, place: str) -> tuple[Scope, ...]:
         """The scopes that see a place: nearest locality first, the centre last."""
-        lineage = self.lineage(place)
-
-        def distance(scope: Scope) -> int:
-            reach = [lineage.index(p) for p in scope.places if p in lineage]
-            return min(reach) if reach else len(lineage)
-
-        seeing = [
-            s for s in self.scopes if s.kind is ScopeKind.CENTRE or set(s.places) & set(lineage)
-        ]
-        order = {ScopeKind.LOCALITY: 0, ScopeKind.DEPARTMENT: 1, ScopeKind.CENTRE: 2}
-        return tuple(sorted(seeing, key=lambda s: (order[s.kind], distance(s))))
+        return self._lookup.scopes_over(place)
 
     def owner_scope(self, camera: Camera, rule: str) -> str:
         """Who is told of an alarm: the rule's scope, else the camera's nearest one."""
         named = next((r.scope for r in camera.rules if r.id == rule), None)
         return named or self.scopes_over(camera.place)[0].id
+
+    @cached_property
+    def _lookup(self) -> _Lookup:
+        return _Lookup(self.places, self.scopes)

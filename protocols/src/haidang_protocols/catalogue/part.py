@@ -5,7 +5,7 @@ an alarm is told to: it stands where people pass by. In the part a camera's alar
 as in the whole.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated
 
 import msgspec
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from haidang_protocols.catalogue.checks import findings
 from haidang_protocols.catalogue.loader import CatalogueRefusedError
-from haidang_protocols.catalogue.model import Camera, Catalogue, Id, Node
+from haidang_protocols.catalogue.model import Camera, Catalogue, Id, Node, Scope
 from haidang_protocols.catalogue.problems import problem
 from haidang_protocols.wire.errors import MessageRefusedError
 
@@ -70,48 +70,55 @@ def decode_part(text: str) -> NodePart:
 
 
 class _Cut:
-    """Cuts parts out of one catalogue, with what all of them need looked up once."""
+    """Cuts parts out of one catalogue: a part costs what is in it, however large the whole is."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._whole = catalogue
         self._sites = {site.id: site for site in catalogue.sites}
-        self._reach: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
+        self._places = _numbered(place.id for place in catalogue.places)
+        self._scopes = _numbered(scope.id for scope in catalogue.scopes)
+        self._models = _numbered(model.name for model in catalogue.models)
+        # of each scope, where it names which place
+        self._named = {scope.id: _numbered(scope.places) for scope in catalogue.scopes}
 
     def of(self, node: Node, cameras: list[Camera]) -> Catalogue:
         """What `node` needs for its cameras."""
-        site = self._sites[node.site]
+        whole, site = self._whole, self._sites[node.site]
         places: set[str] = set()
-        scopes = {rule.scope for camera in cameras for rule in camera.rules}
+        seeing = {rule.scope for camera in cameras for rule in camera.rules if rule.scope}
         for place in {site.place, *(camera.place for camera in cameras)}:
-            above, over = self._over(place)
-            places |= above
-            scopes |= over
-        kept = [scope for scope in self._whole.scopes if scope.id in scopes]
-        for scope in kept:
-            if scope.places and places.isdisjoint(scope.places):
+            places.update(whole.lineage(place))
+            seeing.update(scope.id for scope in whole.scopes_over(place))
+        scopes = [whole.scopes[number] for number in _numbers(seeing, self._scopes)]
+        for scope in scopes:
+            if scope.places and self._named[scope.id].keys().isdisjoint(places):
                 # a rule's scope may lie elsewhere: one of its places says as much
-                places |= self._over(scope.places[0])[0]
+                places.update(whole.lineage(scope.places[0]))
         models = {camera.model for camera in cameras}
         return Catalogue(
-            centre=self._whole.centre,
+            centre=whole.centre,
             # whoever takes over from a place one day comes with the version of that day
             places=tuple(
-                replace(place, successor=None) for place in self._whole.places if place.id in places
+                replace(whole.places[number], successor=None)
+                for number in _numbers(places, self._places)
             ),
-            scopes=tuple(
-                replace(scope, places=tuple(place for place in scope.places if place in places))
-                for scope in kept
-            ),
+            scopes=tuple(self._cut(scope, places) for scope in scopes),
             sites=(site,),
             nodes=(node,),
-            models=tuple(model for model in self._whole.models if model.name in models),
+            models=tuple(whole.models[number] for number in _numbers(models, self._models)),
             cameras=tuple(cameras),
         )
 
-    def _over(self, place: str) -> tuple[frozenset[str], frozenset[str]]:
-        """The places that hold a place, and the scopes that see it."""
-        if place not in self._reach:
-            above = frozenset(self._whole.lineage(place))
-            over = frozenset(scope.id for scope in self._whole.scopes_over(place))
-            self._reach[place] = above, over
-        return self._reach[place]
+    def _cut(self, scope: Scope, places: set[str]) -> Scope:
+        """A scope with those of its places that are in the part."""
+        kept = _numbers(places, self._named[scope.id])
+        return replace(scope, places=tuple(scope.places[number] for number in kept))
+
+
+def _numbered(ids: Iterable[str]) -> dict[str, int]:
+    return {name: number for number, name in enumerate(ids)}
+
+
+def _numbers(ids: Iterable[str], known: Mapping[str, int]) -> list[int]:
+    """Where in the catalogue's order those ids stand that it knows."""
+    return sorted(known[name] for name in ids if name in known)
