@@ -406,6 +406,10 @@ def test_a_renewed_certificate_is_shown_at_the_next_connection_and_half_a_one_ne
         key_file.write_bytes(key_pem(key))
         return made.serial_number
 
+    def other_cert() -> str:
+        """Another one's, as it lies on the disk before its key does."""
+        return pem(authority.sign_client(new_key().public_key(), cn="c.worker.1", now=NOW, days=1))
+
     first = issue()
     door = Door(tmp_path, authority)
     connection = Connection(
@@ -424,6 +428,9 @@ def test_a_renewed_certificate_is_shown_at_the_next_connection_and_half_a_one_ne
     wait_until(lambda: knocks(1), what="a first knock")
     cert.write_text("half of it")
     wait_until(lambda: knocks(2), what="a knock with half a certificate on the disk")
+    cert.write_text(other_cert())
+    shown = len(door.shown)
+    wait_until(lambda: knocks(shown + 2), what="knocks while the key is still the old one")
     second = issue()
     shown = len(door.shown)
     wait_until(lambda: knocks(shown + 2), what="knocks after the renewal")

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import paho.mqtt.client as mqtt
 import pytest
 import yaml
@@ -25,15 +26,16 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from paho.mqtt.enums import CallbackAPIVersion
 
-from fakes.province import SECOND_NS, TEXT, province
+from fakes.province import TEXT, province
 from fakes.relay import Relay
-from fakes.versions import leave, publish
+from fakes.versions import publish
 from haidang_cloud.broker import BrokerSettings, Line
 from haidang_cloud.desired import DesiredTeller, seal_of
 from haidang_cloud.desired.carrier import Carrier
+from haidang_cloud.desired.teller import LEASE_S, LOOK_S
 from haidang_cloud.errors import CloudConfigError
 from haidang_cloud.processes.jobs import Job, Jobs
-from haidang_cloud.state import State, open_state
+from haidang_cloud.state import State, open_state, told
 from haidang_protocols.catalogue import Catalogue
 from haidang_protocols.catalogue.part import NodePart, decode_part
 from haidang_protocols.wire import messages, topics
@@ -55,6 +57,7 @@ def topic(site: str, node: str) -> str:
 
 
 GATE, MARKET = topic("cong", "cong-1"), topic("cho", "cho-1")
+MARKET_MOVED = topic("cong", "cho-1")
 
 
 class Ear:
@@ -105,29 +108,60 @@ def part_of(payload: bytes) -> NodePart:
 class Worker:
     """The part of a worker that tells nodes; `force` is the catalogue in force."""
 
-    def __init__(self, state: State, broker: BrokerSettings, *, name: str = "1") -> None:
+    def __init__(
+        self,
+        state: State,
+        broker: BrokerSettings,
+        *,
+        name: str = "1",
+        lease_s: float = LEASE_S,
+        look_s: float = LOOK_S,
+    ) -> None:
         self.force: tuple[int, Catalogue] = (0, province())
+        self.slow_s = 0.0
+        self.name, self._state = name, state
+        self._jobs: Jobs | None = None
         self.line = Line(broker, client_id=f"tinh.worker.{name}")
         self.teller = DesiredTeller(
-            self.line, state, broker, centre="tinh", in_force=lambda: self.force
+            self.line,
+            state,
+            broker,
+            centre="tinh",
+            holder=name,
+            in_force=self._in_force,
+            lease_s=lease_s,
+            look_s=look_s,
         )
         self._thread = threading.Thread(target=self.line.run, daemon=True)
         self._thread.start()
         wait_until(lambda: self.line.up, what="the broker")
 
+    def _in_force(self) -> tuple[int, Catalogue]:
+        time.sleep(self.slow_s)  # it is asked before each message
+        return self.force
+
     def publish(self, number: int, text: str = TEXT) -> None:
         self.force = (number, province(text))
 
-    def job(self) -> Job:
-        return Job(
-            name="desired",
-            run=self.teller.tell,
-            every_s=0.02,
-            wanted=self.teller.wanted,
-            lease_s=60.0,
-        )
+    def start(self, number: int, text: str = TEXT) -> Jobs:
+        """Tell nodes as the process does, quicker."""
+        self.publish(number, text)
+        job = Job(name="desired", run=self.teller.tell, every_s=0.02, wanted=self.teller.wanted)
+        self._jobs = Jobs([job], self._state, centre="tinh", holder=self.name)
+        self._jobs.start()
+        return self._jobs
+
+    def leave(self) -> None:
+        """End as the process does when it is asked to."""
+        if self._jobs is not None:
+            self._jobs.stop()
+        self.teller.leave()
+        self.close()
 
     def close(self) -> None:
+        """Be gone as by a power cut: the lease ends by time."""
+        if self._jobs is not None:
+            self._jobs.stop()
         self.line.stop()
         self._thread.join(10)
         self.line.close()
@@ -220,12 +254,10 @@ def test_it_is_told_once_at_each_version_and_never_before_one_is_published(
     ear.close()
 
 
-@pytest.mark.parametrize("text", [MOVED, FEWER], ids=["moved", "gone"])
 @pytest.mark.parametrize("restarted", [False, True])
-def test_nothing_is_kept_for_a_node_where_it_is_no_more(
-    small: State, broker: start.Server, text: str, *, restarted: bool
+def test_nothing_is_kept_for_a_node_that_is_no_more(
+    small: State, broker: start.Server, *, restarted: bool
 ) -> None:
-    store(small, TEXT, text)
     worker = Worker(small, plain(broker.port))
     worker.publish(1)
     worker.teller.tell()
@@ -234,40 +266,70 @@ def test_nothing_is_kept_for_a_node_where_it_is_no_more(
         worker = Worker(small, plain(broker.port))
     ear = Ear(broker.port)
     ear.until(MARKET, 1)
-    worker.publish(2, text)
+    # versions in between came and went while nobody looked
+    worker.publish(4, FEWER)
     worker.teller.tell()
     ear.until(MARKET, 1, 0)
-    ear.until(GATE, 1, 2)
-    assert set(kept(broker.port)) == {GATE} | ({topic("cong", "cho-1")} if text is MOVED else set())
+    ear.until(GATE, 1, 4)
+    assert set(kept(broker.port)) == {GATE}
+    worker.publish(5, FEWER)
+    worker.teller.tell()
+    ear.until(GATE, 1, 4, 5)
+    assert ear.numbers(MARKET) == [1, 0], "it is cleared once"
     ear.close()
     worker.close()
 
 
-def test_a_node_of_a_version_that_was_passed_over_is_cleared_too(
-    worker: Worker, small: State, broker: start.Server
+def test_a_node_that_moved_hears_so_where_it_listens_until_it_is_no_more(
+    worker: Worker, broker: start.Server
 ) -> None:
-    # the one in between came and went before this worker looked; another one may have told it
-    store(small, TEXT, MOVED, FEWER)
+    for number, text in enumerate([TEXT, MOVED, MOVED], 1):
+        worker.publish(number, text)
+        worker.teller.tell()
+    found = kept(broker.port)
+    assert set(found) == {GATE, MARKET, MARKET_MOVED}
+    assert found[MARKET] == found[MARKET_MOVED]
+    part = part_of(found[MARKET])
+    assert (part.node, part.version, part.catalogue.nodes[0].site) == ("cho-1", 3, "cong")
+    worker.publish(4, FEWER)
+    worker.teller.tell()
+    assert set(kept(broker.port)) == {GATE}
+
+
+def test_a_node_that_moved_back_hears_its_part_as_any_other(
+    worker: Worker, broker: start.Server
+) -> None:
+    for number, text in enumerate([TEXT, MOVED, TEXT], 1):
+        worker.publish(number, text)
+        worker.teller.tell()
+    found = kept(broker.port)
+    assert part_of(found[MARKET]).catalogue.nodes[0].site == "cho"
+    assert part_of(found[MARKET_MOVED]).version == 3
+
+
+def test_a_topic_is_cleared_though_its_telling_was_cut_off(
+    small: State, broker: start.Server, relay: Relay
+) -> None:
+    worker = Worker(small, plain(relay.port))
     worker.publish(1)
-    worker.teller.tell()
-    other = topic("cong", "cho-1")
+    relay.silent = True
+    telling = threading.Thread(target=worker.teller.tell, daemon=True)
+    telling.start()
+    telling.join(1)
+    relay.cut()
+    telling.join(10)
+    # as if the broker had got it in the very last moment, and the worker died of it
     ear = Ear(broker.port)
-    worker.publish(3, FEWER)
-    worker.teller.tell()
-    ear.until(MARKET, 1, 0)
-    ear.until(other, 0)
+    ear._client.publish(MARKET, b"{}", qos=1, retain=True)  # noqa: SLF001  # as the worker would
     ear.close()
-
-
-def test_a_version_before_that_cannot_be_read_keeps_nobody_from_being_told(
-    worker: Worker, small: State, broker: start.Server, caplog: pytest.LogCaptureFixture
-) -> None:
-    leave(small, "tinh", "centre: {id: tinh}")
-    publish(small, TEXT)
-    worker.publish(2)
-    worker.teller.tell()
-    assert part_of(kept(broker.port)[GATE]).version == 2
-    assert "whom version 1 told is not known" in caplog.text
+    worker.line.stop()
+    relay.mend()
+    other = Worker(small, plain(broker.port), name="2")
+    other.publish(2, FEWER)
+    other.teller.tell()
+    assert set(kept(broker.port)) == {GATE}
+    other.close()
+    worker.close()
 
 
 def test_a_part_that_no_broker_carries_is_left_out_with_a_word_and_the_line_holds(
@@ -275,7 +337,10 @@ def test_a_part_that_no_broker_carries_is_left_out_with_a_word_and_the_line_hold
 ) -> None:
     worker.publish(1)
     worker.teller.tell()
-    worker.publish(2, TEXT.replace("source: b.mp4", f"source: {'b' * 400_000}"))
+    # such a one is not published any more, but may have been
+    *others, market = province().cameras
+    large = msgspec.structs.replace(market, source="b" * 400_000)
+    worker.force = (2, msgspec.structs.replace(province(), cameras=(*others, large)))
     worker.teller.tell()
     found = kept(broker.port)
     assert [part_of(found[at]).version for at in (GATE, MARKET)] == [2, 1]
@@ -354,37 +419,168 @@ def test_no_more_than_a_hundred_messages_stand_before_a_case(
     assert [carrier.say(GATE, b"x") for _ in range(101)] == [True] * 100 + [False]
 
 
-def test_of_two_workers_one_tells_and_the_other_takes_over(
-    small: State, broker: start.Server
-) -> None:
-    clock = [SECOND_NS]
-    workers = [Worker(small, plain(broker.port), name=name) for name in ("1", "2")]
+# --- more than one worker -----------------------------------------------------------------------
+
+
+def test_of_many_workers_one_tells_each_version_once(small: State, broker: start.Server) -> None:
+    # real leases, many times as short: who tells must keep its own
+    workers = [
+        Worker(small, plain(broker.port), name=name, lease_s=0.6, look_s=0.1) for name in "123"
+    ]
     ear = Ear(broker.port)
-    jobs = []
-    for number, worker in enumerate(workers):
-        worker.publish(1)
-        made = Jobs(
-            [worker.job()], small, centre="tinh", holder=str(number), now_ns=lambda: clock[0]
-        )
-        jobs.append(made)
-    jobs[0].start()
-    wait_until(lambda: not workers[0].teller.wanted(), what="the first worker's word")
-    jobs[1].start()
+    for worker in workers:
+        worker.start(1)
+    ear.until(GATE, 1)
+    time.sleep(2)
+    assert ear.numbers(GATE) == [1], "three leases long nobody told it again"
     for worker in workers:
         worker.publish(2)
-    wait_until(lambda: not workers[0].teller.wanted(), what="the first worker's word")
-    time.sleep(0.3)
-    assert ear.numbers(GATE) == [1, 2], "the lease is the first one's"
-    assert workers[1].teller.wanted()
-    jobs[0].stop()
-    for worker in workers:
-        worker.publish(3)
-    wait_until(lambda: not workers[1].teller.wanted(), what="the second worker's word")
-    assert ear.numbers(GATE)[-1] == 3
-    jobs[1].stop()
+    ear.until(GATE, 1, 2)
+    time.sleep(1)
+    assert ear.numbers(GATE) == [1, 2]
     ear.close()
     for worker in workers:
-        worker.close()
+        worker.leave()
+
+
+def test_a_worker_keeps_its_lease_while_it_tells(small: State, broker: start.Server) -> None:
+    one = Worker(small, plain(broker.port), name="1", lease_s=0.6, look_s=0.1)
+    two = Worker(small, plain(broker.port), name="2", lease_s=0.6, look_s=0.1)
+    ear = Ear(broker.port)
+    one.slow_s = 0.5
+    one.start(1)
+    wait_until(lambda: told.read(small, "tinh").number == 1, what="a beginning")
+    two.start(1)
+    ear.until(MARKET, 1)
+    time.sleep(0.3)
+    assert ear.numbers(GATE) == [1]
+    ear.close()
+    one.leave()
+    two.leave()
+
+
+def test_a_version_that_came_meanwhile_is_told_in_its_place(
+    worker: Worker, broker: start.Server
+) -> None:
+    ear = Ear(broker.port)
+    worker.slow_s = 0.5
+    worker.start(1)
+    ear.until(GATE, 1)
+    worker.publish(2)
+    ear.until(GATE, 1, 2)
+    ear.until(MARKET, 2)
+    ear.close()
+
+
+@pytest.mark.parametrize("way", ["asked", "cut"])
+def test_another_worker_takes_over_and_tells_once(
+    small: State, broker: start.Server, way: str
+) -> None:
+    one = Worker(small, plain(broker.port), name="1", lease_s=1.5, look_s=0.1)
+    two = Worker(small, plain(broker.port), name="2", lease_s=1.5, look_s=0.1)
+    ear = Ear(broker.port)
+    one.start(1)
+    ear.until(GATE, 1)
+    two.start(1)
+    if way == "asked":
+        one.leave()
+    else:
+        one.close()
+    began_s = time.monotonic()
+    ear.until(GATE, 1, 1)
+    assert (time.monotonic() - began_s > 0.7) == (way == "cut")
+    time.sleep(2)
+    assert ear.numbers(GATE) == [1, 1]
+    ear.close()
+    two.leave()
+
+
+def test_a_worker_whose_line_is_down_leaves_it_to_another(
+    small: State, broker: start.Server, relay: Relay
+) -> None:
+    one = Worker(small, plain(relay.port), name="1", lease_s=0.6, look_s=0.1)
+    two = Worker(small, plain(broker.port), name="2", lease_s=0.6, look_s=0.1)
+    ear = Ear(broker.port)
+    one.start(1)
+    ear.until(GATE, 1)
+    two.start(1)
+    relay.cut()
+    ear.until(GATE, 1, 1)
+    relay.mend()
+    wait_until(lambda: one.line.up, what="the line again")
+    time.sleep(1)
+    assert ear.numbers(GATE) == [1, 1], "who is back does not tell: another one answers for it"
+    ear.close()
+    one.leave()
+    two.leave()
+
+
+@pytest.mark.parametrize("first", ["older", "newer"])
+def test_a_worker_of_an_older_haidang_puts_no_older_version_in_the_place_of_a_newer(
+    small: State, broker: start.Server, first: str
+) -> None:
+    # it could not read version 2, and its last good one stays
+    older = Worker(small, plain(broker.port), name="1", lease_s=0.6, look_s=0.1)
+    newer = Worker(small, plain(broker.port), name="2", lease_s=0.6, look_s=0.1)
+    ear = Ear(broker.port)
+    if first == "older":
+        older.start(1)
+        ear.until(GATE, 1)
+        newer.start(2)
+        ear.until(GATE, 1, 2)
+    else:
+        newer.start(2)
+        ear.until(GATE, 2)
+        older.start(1)
+    told = ear.numbers(GATE)
+    time.sleep(1)
+    assert ear.numbers(GATE) == told, "the lease of the older one stands in no newer one's way"
+    newer.leave()
+    time.sleep(1)
+    assert ear.numbers(GATE) == told, "it is not told though nobody else is there"
+    assert part_of(kept(broker.port)[GATE]).version == 2
+    ear.close()
+    older.leave()
+
+
+def test_a_newer_version_is_told_again_where_an_older_one_came_late(
+    small: State, broker: start.Server, relay: Relay
+) -> None:
+    slow = Worker(small, plain(relay.port), name="1", lease_s=0.6, look_s=0.1)
+    quick = Worker(small, plain(broker.port), name="2", lease_s=0.6, look_s=0.1)
+    relay.silent = True
+    time.sleep(0.2)  # what it is passing on now
+    slow.start(1)
+    wait_until(lambda: told.read(small, "tinh").number == 1, what="a beginning")
+    ear = Ear(broker.port)
+    quick.start(2)
+    ear.until(GATE, 2)
+    # what is on its way is sent again when the line is back
+    relay.cut()
+    relay.mend()
+    wait_until(lambda: 1 in ear.numbers(GATE), what="the older version")
+    wait_until(lambda: ear.numbers(GATE)[-1] == 2, what="the newer one again")
+    time.sleep(1)
+    assert part_of(kept(broker.port)[GATE]).version == 2
+    ear.close()
+    slow.leave()
+    quick.leave()
+
+
+def test_who_cannot_sign_leaves_it_to_another_worker(
+    small: State, secure: SecureBroker, broker: start.Server
+) -> None:
+    bad = Worker(small, settings_of(secure), name="1", look_s=0.1)
+    other = Worker(small, plain(broker.port), name="2", look_s=0.1)
+    secure.key("tinh.worker.1").unlink()
+    jobs = bad.start(1)
+    wait_until(lambda: jobs.trouble, what="trouble")
+    ear = Ear(broker.port)
+    other.start(1)
+    ear.until(GATE, 1)
+    ear.close()
+    bad.leave()
+    other.leave()
 
 
 # --- the signature ------------------------------------------------------------------------------
@@ -520,15 +716,12 @@ def test_a_job_that_cannot_sign_says_so_and_tells_once_it_can(
     worker = Worker(small, settings)
     key = secure.key("tinh.worker.1")
     key.rename(key.with_suffix(".away"))
-    worker.publish(1)
-    jobs = Jobs([worker.job()], small, centre="tinh", holder="1")
-    jobs.start()
+    jobs = worker.start(1)
     wait_until(lambda: jobs.trouble, what="trouble")
     assert "tinh.worker.1.key: cannot be read" in jobs.trouble["desired"]
     key.with_suffix(".away").rename(key)
     wait_until(lambda: not worker.teller.wanted(), what="the word", timeout_s=90)
     wait_until(lambda: not jobs.trouble, what="an end of the trouble")
-    jobs.stop()
     worker.close()
 
 
@@ -578,4 +771,4 @@ def test_the_worker_tells_a_new_version_to_nodes_that_listen(
         node.close()
     assert [part_of(payload).version for _, payload in node.got] == [1, 2]
     assert check(messages.decode(node.got[1][1], Desired), secure.ca) == "tinh.worker.1"
-    assert "the broker has catalogue version 2 for its nodes" in log.read_text()
+    assert "the broker acknowledged catalogue version 2 for its nodes" in log.read_text()

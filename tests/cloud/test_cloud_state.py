@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from haidang_cloud.errors import CloudConfigError, StateUnavailableError
-from haidang_cloud.state import State, deadletter, dirty, leases, ledger, open_state, outbox
+from haidang_cloud.state import State, deadletter, dirty, leases, ledger, open_state, outbox, told
 from haidang_cloud.state.bell import Bell
 from haidang_cloud.state.deadletter import Letter
 from haidang_cloud.state.dirty import Window
@@ -138,6 +138,56 @@ def test_a_lease_has_one_holder_and_ends_by_itself(state: State) -> None:
     assert leases.take(state, "job", "b", now_ns=16, for_ns=10)
     leases.give_back(state, "job", "b")
     assert leases.take(state, "job", "a", now_ns=17, for_ns=10)
+
+
+def claim(state: State, holder: str, number: int, *topics: str, now_ns: int = 0) -> bool:
+    return told.claim(state, "c", holder, number, topics, now_ns=now_ns, for_ns=10) is not None
+
+
+def test_of_many_who_would_tell_nodes_one_does(state: State) -> None:
+    got: list[str] = []
+    ready = threading.Barrier(6)
+
+    def work(holder: str) -> None:
+        ready.wait(10)
+        if claim(state, holder, 1):
+            got.append(holder)
+
+    threads = [threading.Thread(target=work, args=(f"w{n}",)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [told.read(state, "c").holder] == got
+
+
+def test_who_tells_nodes_may_be_followed_but_nobody_tells_less(state: State) -> None:
+    assert told.read(state, "c").number == 0
+    assert claim(state, "a", 2, "x")
+    assert not claim(state, "b", 2), "a's lease lasts"
+    assert claim(state, "a", 2), "it may tell it again"
+    assert not claim(state, "b", 1, now_ns=99), "less is told by nobody"
+    assert told.keep(state, "c", "a", now_ns=5, for_ns=10)
+    assert not claim(state, "b", 2, now_ns=14)
+    assert claim(state, "b", 2, now_ns=15), "the lease is gone"
+    assert not told.keep(state, "c", "a", now_ns=16, for_ns=10)
+    assert claim(state, "c", 3, now_ns=16), "a newer version waits for nobody's lease"
+    assert not told.settle(state, "c", "b", 2, [])
+    assert claim(state, "d", 1) is False
+    told.doubt(state, "c", 3)
+    assert told.read(state, "c").holder == "c"
+    told.doubt(state, "c", 2)
+    assert claim(state, "d", 3, now_ns=17), "nobody is sure of it"
+
+
+def test_topics_are_known_from_the_claim_on_until_they_are_cleared(state: State) -> None:
+    def claimed(holder: str, number: int, *topics: str) -> frozenset[str] | None:
+        return told.claim(state, "c", holder, number, topics, now_ns=0, for_ns=10)
+
+    assert claimed("a", 1, "x", "y") == frozenset()
+    assert claimed("b", 2, "y", "z") == frozenset({"x", "y"})
+    assert told.settle(state, "c", "b", 2, ["y", "z"])
+    assert claimed("a", 3, "z") == frozenset({"y", "z"})
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])

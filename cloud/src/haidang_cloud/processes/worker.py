@@ -57,10 +57,11 @@ def run(config_path: Path, *, worker: str, verbose: bool = False) -> int:
     line = Line(broker, client_id=f"{config.centre}.worker.{worker}")
     cases = _cases(config, line, state, in_force)
     holder = f"worker-{worker}"
+    teller = _teller(config, line, state, broker, in_force, holder)
     jobs = Jobs(
         [
             *_case_jobs(cases),
-            _telling(config, line, state, broker, in_force),
+            _telling(teller),
             *_keeping_jobs(config, state, series, in_force, holder),
             _tidying(config_path.resolve(), in_force),
         ],
@@ -79,6 +80,7 @@ def run(config_path: Path, *, worker: str, verbose: bool = False) -> int:
     finally:
         reporting.stop()
         jobs.stop()
+        teller.leave()
         line.close()
         cases.close()
         in_force.close()
@@ -114,21 +116,26 @@ def _case_jobs(cases: CaseLine) -> list[Job]:
     ]
 
 
-def _telling(
+def _teller(
     config: CloudConfig,
     line: Line,
     state: State,
     broker: BrokerSettings,
     in_force: InForce[Ruling],
-) -> Job:
-    """Nodes are told by one worker at a time: two would tell them twice, and in any order."""
-
+    holder: str,
+) -> DesiredTeller:
     def current() -> tuple[int, Catalogue]:
         ruling = in_force.current()
         return ruling.number, ruling.catalogue
 
-    teller = DesiredTeller(line, state, broker, centre=config.centre, in_force=current)
-    return Job(name="desired", run=teller.tell, every_s=1.0, wanted=teller.wanted, lease_s=60.0)
+    return DesiredTeller(line, state, broker, centre=config.centre, holder=holder, in_force=current)
+
+
+def _telling(teller: DesiredTeller) -> Job:
+    # the teller has a lease of its own: it must outlast the pauses, and go to who knows more
+    return Job(
+        name="desired", run=teller.tell, every_s=1.0, wanted=teller.wanted, backoff_max_s=5.0
+    )
 
 
 def _keeping_jobs(

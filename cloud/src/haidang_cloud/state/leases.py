@@ -22,6 +22,18 @@ def take(state: State, name: str, holder: str, *, now_ns: int, for_ns: int) -> b
         return done.first() is not None
 
 
+def seize(
+    state: State, connection: sa.Connection, name: str, holder: str, *, until_ns: int
+) -> None:
+    """Within a transaction: take a lease whoever holds it."""
+    adding = state.insert(lease).values(name=name, holder=holder, until_ns=until_ns)
+    connection.execute(
+        adding.on_conflict_do_update(
+            index_elements=["name"], set_={"holder": holder, "until_ns": until_ns}
+        )
+    )
+
+
 def give_back(state: State, name: str, holder: str) -> None:
     """End a lease early."""
     with state.write() as connection:

@@ -122,6 +122,15 @@ lease = sa.Table(
     _text("holder"),
     _ns("until_ns"),
 )
+desired_told = sa.Table(
+    "desired_told",
+    metadata,
+    _text("centre", primary_key=True),
+    _number("number"),
+    _text("holder"),
+    # where something is retained for a node, as JSON
+    _text("topics"),
+)
 catalogue_version = sa.Table(
     "catalogue_version",
     metadata,
