@@ -1,7 +1,8 @@
 """Routes for what is drawn on a camera: proposed, published by a named person, taken back."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import msgspec
@@ -14,16 +15,19 @@ from haidang_cloud.console.hub.rows import MS_NS
 from haidang_cloud.console.parts import Parts
 from haidang_cloud.console.texts import named
 from haidang_cloud.console.visitor import Visitor, visitor_of
-from haidang_cloud.console.zones import Drawing, changes, redrawn
+from haidang_cloud.console.zones import Change, Drawing, changes, redrawn
 from haidang_cloud.errors import RefusedError
 from haidang_cloud.people import audit
 from haidang_cloud.state import drafts, versions
 from haidang_cloud.state.drafts import Draft, Outcome
-from haidang_protocols.catalogue import Catalogue, load_texts
+from haidang_cloud.state.versions import Signed
+from haidang_protocols.catalogue import Catalogue, CatalogueRefusedError, load_texts
 from haidang_protocols.catalogue.model import Camera, Right
 from haidang_protocols.wire.errors import UNREADABLE
 
 Number = Annotated[int, Path(ge=1, le=2**62)]
+SHOWN = 6
+_KEPT = 200
 
 
 class Drawn(Drawing, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,9 +45,56 @@ class Reason(BaseModel):
     why: Annotated[str, Field(pattern=r"\S", max_length=500)]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What a draft changes on its camera, and how that looks then."""
+
+    changes: Sequence[Change] = ()
+    shapes: Mapping[str, Any] = field(default_factory=lambda: {"zones": [], "lines": []})
+
+
+class Contents:
+    """What drafts change, each found once: neither a draft nor a version is ever another.
+
+    To find it reads two whole catalogues.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        """Begin with none."""
+        self._state, self._centre = parts.state, parts.centre
+        self._known: dict[int, Content] = {}
+
+    def of(self, draft: Draft) -> Content:
+        """What a draft changes: nothing where this Haidang cannot read it any more."""
+        found = self._known.get(draft.id)
+        if found is None:
+            found = self._known[draft.id] = self._find(draft)
+            for old in list(self._known)[:-_KEPT]:
+                self._known.pop(old, None)
+        return found
+
+    def _find(self, draft: Draft) -> Content:
+        camera = draft.about.partition("/")[2]
+        try:
+            base = versions.read(self._state, self._centre, draft.base)
+            before = None if base is None else _camera_in(base.catalogue(), camera)
+            after = _camera_in(self._after(draft), camera)
+        except CatalogueRefusedError:
+            return Content()
+        if before is None or after is None:
+            return Content()
+        return Content(changes=tuple(changes(before, after)), shapes=_shapes(after))
+
+    def _after(self, draft: Draft) -> Catalogue:
+        """A version is kept with what it declares, which is quicker than its texts."""
+        number = draft.number
+        made = None if number is None else versions.read(self._state, self._centre, number)
+        return load_texts(draft.texts) if made is None else made.catalogue()
+
+
 def draft_routes(parts: Parts) -> APIRouter:
     """The routes; all of them are behind the door."""
-    router = APIRouter(prefix="/live")
+    router, contents = APIRouter(prefix="/live"), Contents(parts)
 
     @router.get("/cameras/{camera}/drafts")
     def read_drafts(request: Request, camera: str) -> dict[str, Any]:
@@ -52,15 +103,14 @@ def draft_routes(parts: Parts) -> APIRouter:
         found = _camera(visitor, camera)
         base = versions.newest(parts.state, parts.centre)
         there = None if base is None else _camera_in(base.catalogue(), camera)
+        about = drafts.find(parts.state, parts.centre, about=_about(found), limit=SHOWN)
         return {
             "may_draw": _may_draw(visitor, found),
             "may_publish": visitor.everywhere(Right.CATALOGUE_PUBLISH),
             "version": 0 if base is None else base.number,
+            "since": 0 if base is None else base.at_ns // MS_NS,
             "shapes": _shapes(there or found),
-            "drafts": [
-                _shown(parts, visitor, draft)
-                for draft in drafts.find(parts.state, parts.centre, about=_about(found))
-            ],
+            "drafts": _shown(parts, visitor, about, contents),
         }
 
     @router.post("/cameras/{camera}/drawing")
@@ -68,7 +118,8 @@ def draft_routes(parts: Parts) -> APIRouter:
         """Propose zones and lines of a camera; the whole catalogue is checked with them."""
         drawn = _read(await request.body())
         visitor = visitor_of(request)
-        return await asyncio.to_thread(_propose, parts, visitor, camera, drawn)
+        draft = await asyncio.to_thread(_propose, parts, visitor, camera, drawn)
+        return {"id": draft}
 
     @router.post("/drafts/{number}/publish")
     def publish(request: Request, number: Number, reason: Reason) -> dict[str, Any]:
@@ -123,7 +174,7 @@ def _may_draw(visitor: Visitor, camera: Camera) -> bool:
     return any(scopes & visitor.sees(right) for right in rights)
 
 
-def _propose(parts: Parts, visitor: Visitor, number: str, drawn: Drawn) -> dict[str, Any]:
+def _propose(parts: Parts, visitor: Visitor, number: str, drawn: Drawn) -> int:
     camera = _camera(visitor, number)
     if not _may_draw(visitor, camera):
         raise RefusedError("forbidden.draw", "this needs the right node.command over the camera")
@@ -147,8 +198,7 @@ def _propose(parts: Parts, visitor: Visitor, number: str, drawn: Drawn) -> dict[
             now_ns=now_ns,
         )
         _note(parts, connection, visitor, "draft", f"draft/{draft}", {"of": _about(camera)})
-    found = drafts.read(parts.state, parts.centre, draft)
-    return {} if found is None else _shown(parts, visitor, found)
+    return draft
 
 
 def _changed_since() -> RefusedError:
@@ -261,9 +311,24 @@ def _note(
     )
 
 
-def _shown(parts: Parts, visitor: Visitor, draft: Draft) -> dict[str, Any]:
+def _shown(
+    parts: Parts, visitor: Visitor, found: Sequence[Draft], contents: Contents
+) -> list[dict[str, Any]]:
+    """Drafts with what became of them."""
+    numbers = {n for one in found if one.number for n in (one.base, one.number, one.number + 1)}
+    signed = versions.signed(parts.state, parts.centre, numbers)
+    return [
+        {
+            **_draft(parts, visitor, draft),
+            **_published(parts, draft, signed),
+            **_content(contents.of(draft), draft, visitor.language),
+        }
+        for draft in found
+    ]
+
+
+def _draft(parts: Parts, visitor: Visitor, draft: Draft) -> dict[str, Any]:
     names = parts.hub.names
-    waits = draft.outcome is Outcome.OPEN
     return {
         "id": draft.id,
         "base": draft.base,
@@ -274,25 +339,30 @@ def _shown(parts: Parts, visitor: Visitor, draft: Draft) -> dict[str, Any]:
         "outcome": draft.outcome.value,
         "decided_by": names.get(draft.decided_by, draft.decided_by),
         "number": draft.number,
-        **(_content(parts, draft, visitor.language) if waits else {}),
     }
 
 
-def _content(parts: Parts, draft: Draft, language: str) -> dict[str, Any]:
-    """What a draft that waits would change, to be looked at before it is published."""
-    camera = draft.about.partition("/")[2]
-    base = versions.read(parts.state, parts.centre, draft.base)
-    before = None if base is None else _camera_in(base.catalogue(), camera)
-    after = _camera_in(load_texts(draft.texts), camera)
-    if before is None or after is None:
-        return {"changes": [], "shapes": {"zones": [], "lines": []}}
-    return {
+def _published(parts: Parts, draft: Draft, signed: Mapping[int, Signed]) -> dict[str, Any]:
+    """Why a draft was published, and whether the next version took it back again."""
+    if draft.number is None or draft.number not in signed:
+        return {}
+    told: dict[str, Any] = {"decided_why": signed[draft.number].why}
+    before, after = signed.get(draft.base), signed.get(draft.number + 1)
+    if before and after and before.sha256 == after.sha256:
+        name = parts.hub.names.get(after.by, after.by)
+        told["undone"] = {"n": after.number, "name": name, "why": after.why}
+    return told
+
+
+def _content(content: Content, draft: Draft, language: str) -> dict[str, Any]:
+    """What changes, in words; of a draft that waits also how it looks, for who decides."""
+    told: dict[str, Any] = {
         "changes": [
             {"what": one.what, "kind": one.kind, "name": named(one.name, language)}
-            for one in changes(before, after)
-        ],
-        "shapes": _shapes(after),
+            for one in content.changes
+        ]
     }
+    return told | {"shapes": content.shapes} if draft.outcome is Outcome.OPEN else told
 
 
 def _camera_in(catalogue: Catalogue, camera: str) -> Camera | None:

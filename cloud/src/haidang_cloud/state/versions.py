@@ -1,7 +1,7 @@
 """The catalogue in force: numbered versions, each with a name and a reason; the newest counts."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,16 @@ class Version:
         return kept if _json(kept) == self.checked else load_texts(self.texts)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """Who published a version and why, without what it declares."""
+
+    number: int
+    sha256: str
+    by: str
+    why: str
+
+
 def newest_number(state: State, centre: str) -> int:
     """The number in force, 0 when there is none yet."""
     wanted = sa.select(sa.func.max(catalogue_version.c.number)).where(
@@ -62,6 +72,17 @@ def read(state: State, centre: str, number: int) -> Version | None:
             catalogue_version.c.centre == centre, catalogue_version.c.number == number
         ),
     )
+
+
+def signed(state: State, centre: str, numbers: Collection[int]) -> dict[int, Signed]:
+    """Who published versions, by number; those that are not kept are left out."""
+    kept = catalogue_version.c
+    wanted = sa.select(kept.number, kept.sha256, kept.by, kept.why).where(
+        kept.centre == centre, kept.number.in_(numbers)
+    )
+    with state.read() as connection:
+        rows = connection.execute(wanted).mappings().all()
+    return {row["number"]: Signed(**row) for row in rows}
 
 
 def _one(state: State, wanted: sa.Select[Any]) -> Version | None:
