@@ -31,8 +31,9 @@ def findings(catalogue: Catalogue) -> Iterator[Finding]:
     yield from _people(catalogue)
     yield from _sites(catalogue)
     yield from _sizes(catalogue)
+    known = _Known(catalogue)
     for index, camera in enumerate(catalogue.cameras):
-        yield from _camera(catalogue, camera, f"cameras[{index}]")
+        yield from _camera(known, camera, f"cameras[{index}]")
 
 
 def _listed(ids: Iterable[str]) -> str:
@@ -172,11 +173,21 @@ def _sizes(catalogue: Catalogue) -> Iterator[Finding]:
             yield f"nodes[{index}].id", repr(node.id), what
 
 
-def _camera(catalogue: Catalogue, camera: Camera, at: str) -> Iterator[Finding]:
-    yield from _reference(f"{at}.node", camera.node, {n.id for n in catalogue.nodes}, "node")
-    yield from _reference(f"{at}.place", camera.place, {p.id for p in catalogue.places}, "place")
-    models = {m.name: m for m in catalogue.models}
-    yield from _reference(f"{at}.model", camera.model, set(models), "model")
+class _Known:
+    """What cameras and rules may name, looked up once."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.nodes = {node.id for node in catalogue.nodes}
+        self.places = {place.id for place in catalogue.places}
+        self.scopes = {scope.id for scope in catalogue.scopes}
+        self.labels = {model.name: set(model.classes) for model in catalogue.models}
+        self.models = set(self.labels)
+
+
+def _camera(known: _Known, camera: Camera, at: str) -> Iterator[Finding]:
+    yield from _reference(f"{at}.node", camera.node, known.nodes, "node")
+    yield from _reference(f"{at}.place", camera.place, known.places, "place")
+    yield from _reference(f"{at}.model", camera.model, known.models, "model")
     for group in ("zones", "lines", "rules"):
         yield from _twice(f"{at}.{group}[{{}}].id", [e.id for e in getattr(camera, group)])
     for index, zone in enumerate(camera.zones):
@@ -188,22 +199,19 @@ def _camera(catalogue: Catalogue, camera: Camera, at: str) -> Iterator[Finding]:
     for index, line in enumerate(camera.lines):
         if line.points[0] == line.points[1]:
             yield f"{at}.lines[{index}].points", "", mistake("point")
-    model = models.get(camera.model)
-    yield from _rules(catalogue, camera, at, set(model.classes) if model else None)
+    yield from _rules(known, camera, at)
 
 
-def _rules(
-    catalogue: Catalogue, camera: Camera, at: str, labels: set[str] | None
-) -> Iterator[Finding]:
+def _rules(known: _Known, camera: Camera, at: str) -> Iterator[Finding]:
     zones, lines = {z.id for z in camera.zones}, {line.id for line in camera.lines}
-    scopes = {s.id for s in catalogue.scopes}
+    labels = known.labels.get(camera.model)
     for index, rule in enumerate(camera.rules):
         field = f"{at}.rules[{index}]"
         if isinstance(rule, LineRule):
             yield from _reference(f"{field}.line", rule.line, lines, "line on this camera")
         else:
             yield from _reference(f"{field}.zone", rule.zone, zones, "zone on this camera")
-        yield from _reference(f"{field}.scope", rule.scope, scopes, "scope")
+        yield from _reference(f"{field}.scope", rule.scope, known.scopes, "scope")
         for key, given in (("classes", rule.classes), ("release", rule.release)):
             for number, label in enumerate(given):
                 if labels is not None:
