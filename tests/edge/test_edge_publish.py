@@ -1,5 +1,6 @@
 """The publisher against a real broker: only the watermark trims, and everything arrives."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -442,4 +443,23 @@ def test_more_holes_than_a_watermark_names_do_not_stop_the_line(
     node = Node(tmp_path / "spool", broker.port, pace=pace)
     until(lambda: node.spool.depth() == 0, "spool empty", 30)
     assert set(centre.records) == set(range(1, last + 1))
+    node.stop()
+
+
+def test_a_broker_that_is_away_is_told_once_and_so_is_its_coming(
+    new_broker: Callable[..., start.Server], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    port = start.free_port()
+    node = Node(tmp_path / "spool", port)
+    away = f"127.0.0.1:{port} cannot be reached: connection refused"
+    until(lambda: away in caplog.text, "told")
+    time.sleep(4.0)  # it tries again after one and two seconds
+    assert caplog.text.count(away) == 1
+    reason = node.publisher.last_reason
+    assert reason is not None
+    assert reason.code == "broker.unreached"
+    plain = f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
+    new_broker(plain, port)
+    until(lambda: f"connected to broker 127.0.0.1:{port}" in caplog.text, "up")
     node.stop()

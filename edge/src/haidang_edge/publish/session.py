@@ -2,6 +2,7 @@
 
 import logging
 import ssl
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from haidang_edge.errors import NodeConfigError
 from haidang_edge.publish.settings import BrokerSettings
+from haidang_edge.publish.unreached import why_unreached
 from haidang_protocols.wire.reasons import Reason, because
 
 log = logging.getLogger(__name__)
@@ -24,6 +26,7 @@ SESSION_EXPIRY_S = 24 * 3600
 IN_FLIGHT = 20
 WILL_DELAY_S = 20
 RECONNECT_MAX_S = 30
+BROKE_OFF = "it breaks off before it answers: it may not take this node's certificate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,7 @@ class Session:
         self._subscriptions = subscriptions
         self._on_up, self._on_down = on_up, on_down
         self._up = threading.Event()
+        self._answered = False
         client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv5)
         client.max_inflight_messages_set(IN_FLIGHT)
         client.reconnect_delay_set(min_delay=1, max_delay=RECONNECT_MAX_S)
@@ -64,6 +68,7 @@ class Session:
         if self._tls is not None:
             client.tls_set_context(self._tls)
         client.on_connect = self._connected
+        client.on_connect_fail = self._failed
         client.on_disconnect = self._disconnected
         client.on_message = lambda _c, _u, message: on_message(
             message.topic, bytes(message.payload)
@@ -118,12 +123,26 @@ class Session:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
+        self._answered = True
         if reason.is_failure:
             self._on_down(because("broker.refused", why=str(reason)))
             return
         client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in self._subscriptions])
         self._up.set()
+        log.info("connected to broker %s", self._broker)
         self._on_up()
+
+    def _failed(self, _client: mqtt.Client, _userdata: Any) -> None:  # noqa: ANN401  # paho's
+        """No connection came about; paho calls this while it handles the error itself."""
+        self._unreached(why_unreached(sys.exception(), host=self._settings.host))
+
+    def _unreached(self, why: str) -> None:
+        self._on_down(because("broker.unreached", broker=self._broker, why=why))
+
+    @property
+    def _broker(self) -> str:
+        """As it is told to people."""
+        return f"{self._settings.host}:{self._settings.port}"
 
     def _disconnected(
         self,
@@ -133,9 +152,14 @@ class Session:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
+        was_up, answered = self._up.is_set(), self._answered
         self._up.clear()
+        self._answered = False
         self._take_new_certificate()
-        self._on_down(because("broker.lost", why=str(reason)))
+        if was_up:
+            self._on_down(because("broker.lost", why=str(reason)))
+        elif not answered:  # a refusal has been told by its own words
+            self._unreached(BROKE_OFF)
 
     def _take_new_certificate(self) -> None:
         """The certificate may have been renewed since: the next connection shows what is there."""

@@ -70,6 +70,7 @@ REASONS: Mapping[str, str] = {
         "version {theirs} of the catalogue came, older than version {ours}, which the centre sent "
         "before; a centre that was restored must publish until its number is higher"
     ),
+    "broker.unreached": "{broker} cannot be reached: {why}",
     "broker.refused": "the broker refused: {why}",
     "broker.lost": "{why}",
 }
