@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
 
 import haidang_cloud.console
 import haidang_protocols.wire
@@ -71,7 +73,20 @@ LETTERS = set(letters())
 TROUBLES = ("database", "series", "lake", "disk")
 TOLD = "via from to why scope role label days for_s answer reason undo"
 """Keys of its details."""
+SAID = (
+    "Unspecified error",
+    "Keep alive timeout",
+    "Protocol error",
+    "Normal disconnection",
+    "Not authorized",
+    "Bad user name or password",
+    "Client identifier not valid",
+    "Unsupported protocol version",
+    "Server unavailable",
+)
+"""What the MQTT client says of a broken line."""
 MADE = {
+    *(f"said.{one.lower().replace(' ', '_')}" for one in SAID),
     *(f"refused.{code}" for code, _ in REFUSALS),
     *(f"mistake.{code}" for code in MISTAKES),
     *(f"why.{code}" for code in REASONS),
@@ -97,7 +112,7 @@ MADE = {
     *(f"faults.reason.{reason}" for reason in LETTERS),
     *(f"faults.trouble.{trouble}" for trouble in TROUBLES),
     *(f"fault.{fault}{part}" for fault in FAULTS for part in ("", ".does", ".then", ".act")),
-    *(f"nodes.{state}" for state in ("online", "offline", "silent", "never")),
+    *(f"nodes.{state}" for state in ("online", "offline", "silent", "never", "starting")),
     *(f"frame.{part}" for part in ("database", "broker", "series", "ingest")),
     *(f"audit.{c}" for c in ("number", "at", "actor", "action", "object", "detail", "hash")),
     *(f"audit.{c}" for c in ("until", "looked", "picture", "looks")),
@@ -153,6 +168,11 @@ def test_what_is_told_by_a_code_has_words_for_what_it_is_about(language: str) ->
     for kind, known in (("mistake", MISTAKES), ("why", REASONS)):
         for code, sentence in known.items():
             assert gaps(words[f"{kind}.{code}"]) <= gaps(sentence), code
+
+
+def test_what_is_said_of_a_broken_line_is_what_the_client_says() -> None:
+    names = ReasonCode(PacketTypes.DISCONNECT).names
+    assert set(SAID) <= {name for code in names.values() for name in code}
 
 
 def test_why_records_were_given_up_can_be_said() -> None:

@@ -327,6 +327,8 @@ class Nodes:
         self.catalogue, self._every_s = catalogue, every_s
         self.broken: dict[str, tuple[CameraState, Reason | None]] = {}
         self.reasons: dict[str, Reason] = {}
+        self.runs: dict[str, int] = {}
+        self.absent: set[str] = set()
         self.spools: dict[str, tuple[int, float]] = {}
         self.heat: dict[str, float] = {}
         self.silent: set[str] = set()
@@ -339,11 +341,9 @@ class Nodes:
     def start(self) -> "Nodes":
         """Tell of every node, and go on telling."""
         for node in self.catalogue.nodes:
-            if node.id in self.silent:
-                continue
-            self.say(node.site, node.id, NodeLeaf.BIRTH, self.birth(node.id), retain=True)
-            state = NodeState(online=True, at=time.time_ns())
-            self.say(node.site, node.id, NodeLeaf.STATE, state, retain=True)
+            if node.id not in self.silent:
+                self.declare(node.id)
+                self.connect(node.id)
         self.beat()
         self._thread.start()
         return self
@@ -358,6 +358,18 @@ class Nodes:
             if node.id not in self.silent:
                 self.say(node.site, node.id, NodeLeaf.HEARTBEAT, self.heartbeat(node.id))
 
+    def declare(self, node: str) -> None:
+        """Say which version a node runs (`runs`), and why it is no newer one (`reasons`)."""
+        self.say(self._site(node), node, NodeLeaf.BIRTH, self.birth(node), retain=True)
+
+    def connect(self, node: str, *, online: bool = True) -> None:
+        """A node comes to the broker, or is lost to it, which its will says without a time."""
+        state = NodeState(online=online, at=time.time_ns() if online else 0)
+        self.say(self._site(node), node, NodeLeaf.STATE, state, retain=True)
+
+    def _site(self, node: str) -> str:
+        return next(one.site for one in self.catalogue.nodes if one.id == node)
+
     def clock(self) -> ClockState:
         return ClockState(
             boot="aabbccdd", mono=time.monotonic_ns(), wall=time.time_ns(), synced=True
@@ -368,6 +380,7 @@ class Nodes:
             CameraBirth(id=camera.id, model="street", width=1280, height=720)
             for camera in self.catalogue.cameras_of(node)
         )
+        reason = self.reasons.get(node)
         return Birth(
             spool=SPOOL,
             next_seq=1,
@@ -375,12 +388,16 @@ class Nodes:
             cameras=cameras,
             models={"street": "9f2c" * 16},
             clock=self.clock(),
-            catalogue=1,
+            catalogue=self.runs.get(node, 1),
+            reason=sentence(reason),
+            because=reason,
         )
 
     def heartbeat(self, node: str) -> Heartbeat:
         cameras = []
         for camera in self.catalogue.cameras_of(node):
+            if camera.id in self.absent:
+                continue
             state, why = self.broken.get(camera.id, (CameraState.LIVE, None))
             fine = state is CameraState.LIVE
             cameras.append(

@@ -1,23 +1,24 @@
 """Zones and lines as people draw them: by mouse, touch and keys; published, applied, taken back."""
 
 import random
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 from selenium.webdriver.common.keys import Keys
 
-from fakes.wall import CENTRE, PASSWORD
+from fakes.wall import CENTRE, PASSWORD, SECOND_NS
 from haidang_cloud.people import audit
 from haidang_cloud.state import versions
+from haidang_cloud.state.tables import catalogue_version
 from haidang_protocols.catalogue import geometry, load_texts
 from haidang_protocols.catalogue.model import Camera, Text
-from haidang_protocols.wire.topics import NodeLeaf
+from haidang_protocols.wire.reasons import because
 from servers import start
 from system.browser.access import barriers
 from system.browser.centre import Centre
-from system.browser.chromium import PHONE, Browser, demand
+from system.browser.chromium import PHONE, WIDE, Browser, demand
 
 LIVE = ".standing .pulse:not(.waiting)"
 CORNERS = ".grip:not(.middle)"
@@ -39,6 +40,7 @@ def centre(tmp_path_factory: pytest.TempPathFactory, mosquitto_program: Path) ->
     broker = start.mosquitto(mosquitto_program, folder / "broker")
     broker.start()
     made = Centre(folder, broker.port)
+    made.nodes.silent = {"vt-1"}
     made.nodes.start()
     made.serve()
     yield made
@@ -110,6 +112,7 @@ def test_a_zone_is_drawn_proposed_published_applied_and_taken_back(
     type_in(browser, "vi", "Lối xe")
     assert barriers(browser) == []
     proposed(browser, "xe đi sát lề")
+    browser.wait_text(".toasts", "Đã đề xuất; chờ người có quyền công bố")
     browser.wait_text("[data-outcome=open] .changes", "đổi tên vùng “Lối xe”; sửa vùng “Lối xe”")
     assert not browser.all("[data-act=publish]")
 
@@ -119,24 +122,137 @@ def test_a_zone_is_drawn_proposed_published_applied_and_taken_back(
     before = browser.run(ZONE)
     browser.click("[data-act=look]")
     start.wait_until(lambda: browser.run(ZONE) != before, what="the draft is shown")
+    browser.click("[data-act=look]")
+    start.wait_until(lambda: browser.run(ZONE) == before, what="what is in force is shown")
+    browser.click("[data-act=publish]")
+    start.wait_until(lambda: browser.run(ZONE) != before, what="the draft is shown while it asks")
+    browser.click(".decision .button")
+    start.wait_until(lambda: browser.run(ZONE) == before, what="it is not decided")
     decide(browser, "publish", "đã xem tại chỗ")
-    browser.wait_text("[data-runs]", "chưa nhận 2")
+    start.wait_until(lambda: " 2" in browser.text("[data-runs]"), what="the version on its way")
     start.wait_until(lambda: browser.run(ZONE) != before, what="the new zone is in force")
     assert in_force(centre, "cang-1").zones[0].name == Text(vi="Lối xe", en="Walkway")
-    birth = replace(centre.nodes.birth("pm-1"), catalogue=2)
-    centre.nodes.say("cang", "pm-1", NodeLeaf.BIRTH, birth, retain=True)
+    centre.nodes.runs["pm-1"] = 2
+    centre.nodes.declare("pm-1")
     browser.wait_text("[data-runs]", "nút đang chạy phiên bản 2")
+    browser.wait_text("[data-outcome=published]", "Hồ Quốc Khánh · “đã xem tại chỗ”")
+    browser.wait_text("[data-outcome=published] .changes", "sửa vùng “Lối xe”")
     decide(browser, "undo", "lề đã dời lại")
     start.wait_until(
         lambda: in_force(centre, "cang-1").zones[0].name.vi == "Lối đi", what="the old zone"
     )
     start.wait_until(lambda: browser.run(ZONE) == before, what="the old zone is shown")
+    browser.wait_text(".undone", "Hoàn tác ở phiên bản 3, Hồ Quốc Khánh: “lề đã dời lại”")
+    browser.wait_text("[data-outcome=published] .changes", "sửa vùng “Lối xe”")
     done = audit.newest(centre.state, CENTRE, limit=20)
     told = [(line.action, line.actor, line.detail.get("why")) for line in done]
     assert ("catalogue.publish", "khanh", "đã xem tại chỗ") in told
     assert ("catalogue.publish", "khanh", "lề đã dời lại") in told
     assert ("catalogue.draft", "dung", None) in told
     assert browser.errors() == []
+
+
+LINES = """
+return [...document.querySelectorAll(".facts dt")].filter((label) => {
+  const text = document.createRange();
+  text.selectNodeContents(label);
+  return new Set([...text.getClientRects()].map((box) => box.top)).size > 1;
+}).map((label) => label.innerText);
+"""
+
+
+def since(centre: Centre, number: int, seconds: int) -> None:
+    """A version has been in force for so long; less than nothing is that it has just begun."""
+    at_ns = time.time_ns() - seconds * SECOND_NS
+    with centre.state.write() as connection:
+        made = catalogue_version.update().where(catalogue_version.c.number == number)
+        connection.execute(made.values(at_ns=at_ns))
+
+
+def look(browser: Browser, centre: Centre, page: str) -> None:
+    browser.open(centre.origin + page)
+    browser.wait(LIVE)
+
+
+def test_a_camera_says_which_version_its_node_runs_and_why_it_is_no_newer_one(
+    browser: Browser, centre: Centre
+) -> None:
+    nodes, page = centre.nodes, "/cameras/nga-tu-2"
+    number = publish(centre, "nga-tu-2")
+    since(centre, number, -3600)
+    browser.log_in(centre.origin, "khanh", PASSWORD, to=page)
+    browser.wait_text("[data-runs] [data-tone=faint]", f"đang gửi phiên bản {number} tới nút…")
+    since(centre, number, 60)
+    look(browser, centre, page)
+    old = f"nút còn chạy phiên bản 1, chưa nhận {number}"
+    browser.wait_text("[data-runs] [data-tone=notice]", old)
+
+    nodes.reasons["br-2"] = because("catalogue.unsigned", why="chữ ký lạ")
+    nodes.declare("br-2")
+    unsigned = "có phần danh mục gửi tới mà trung tâm không ký: chữ ký lạ"
+    browser.wait_text("[data-runs]", unsigned)
+    for size in (WIDE, (1600, 900), PHONE):
+        browser.resize(size)
+        assert browser.run(LINES) == [], "a label is one line"
+    look(browser, centre, "/nodes")
+    browser.wait_text("tr[data-node=br-2] [data-runs].tone-notice", f"1, mới nhất {number}")
+    browser.wait("tr[data-node=br-2][data-state=online] .state .mark.tone-notice")
+    amber = browser.find("tr[data-node=br-2] .mark").value_of_css_property("color")
+    assert browser.find("tr[data-node=br-2] [data-runs]").value_of_css_property("color") == amber
+    browser.wait_text("tr[data-node=br-2]", unsigned)
+
+    nodes.silent.add("br-2")  # what is over ends with the birth, not with a heartbeat
+    nodes.reasons.clear()
+    nodes.runs["br-2"] = number
+    nodes.declare("br-2")
+    start.wait_until(
+        lambda: unsigned not in browser.text("tr[data-node=br-2]"), what="the reason is over"
+    )
+    browser.wait_text("tr[data-node=br-2]", f"danh mục {number}")
+    look(browser, centre, page)
+    browser.wait_text("[data-runs] [data-tone=good]", f"nút đang chạy phiên bản {number}")
+
+
+def test_of_a_node_that_is_away_the_wall_says_what_it_was_when_last_heard(
+    browser: Browser, centre: Centre
+) -> None:
+    nodes, page = centre.nodes, "/cameras/cho-ba-ria-2"
+    nodes.runs["br-1"] = versions.newest_number(centre.state, CENTRE)
+    nodes.declare("br-1")
+    nodes.connect("br-1", online=False)
+    browser.log_in(centre.origin, "khanh", PASSWORD, to=page)
+    browser.wait_text("[data-runs] [data-tone=faint]", "khi nghe lần cuối")
+    number = publish(centre, "cho-ba-ria-2")
+    later = f"nút ngoại tuyến, sẽ nhận phiên bản {number} khi nối lại"
+    browser.wait_text("[data-runs]", later)
+    nodes.connect("br-1")
+    start.wait_until(lambda: later not in browser.text("[data-runs]"), what="it is back")
+
+
+def test_a_node_that_comes_up_and_a_camera_that_it_does_not_run_are_not_called_silent(
+    browser: Browser, centre: Centre
+) -> None:
+    browser.log_in(centre.origin, "khanh", PASSWORD, to="/nodes")
+    browser.wait("tr[data-node=vt-1][data-state=never]")
+    centre.nodes.runs["vt-1"], centre.nodes.reasons["vt-1"] = 0, because("catalogue.awaited")
+    centre.nodes.declare("vt-1")
+    centre.nodes.connect("vt-1")
+    browser.wait_text("tr[data-node=vt-1][data-state=starting]", "Đang khởi động")
+    look(browser, centre, "/cameras/cho-vung-tau-2")
+    browser.wait_text("[data-runs='0']", "nút chưa nhận phiên bản")
+    browser.wait_text("[data-runs='0']", "trung tâm chưa gửi cho nút phần danh mục của nó")
+    look(browser, centre, "/nodes")
+    del centre.nodes.runs["vt-1"], centre.nodes.reasons["vt-1"]
+    centre.nodes.declare("vt-1")
+    centre.nodes.absent.add("cho-vung-tau-2")
+    centre.nodes.silent.discard("vt-1")
+    browser.wait("tr[data-node=vt-1][data-state=online]")
+    look(browser, centre, "/cameras")
+    browser.wait("[data-camera=cho-vung-tau-1][data-state=live]")
+    absent = "[data-camera=cho-vung-tau-2][data-state=absent]"
+    browser.wait_text(absent, "Nút chưa chạy camera này")
+    centre.nodes.absent.clear()
+    browser.wait("[data-camera=cho-vung-tau-2][data-state=live]")
 
 
 def test_a_line_is_drawn_watched_and_cannot_go_while_a_rule_uses_it(
@@ -153,6 +269,7 @@ def test_a_line_is_drawn_watched_and_cannot_go_while_a_rule_uses_it(
     type_in(browser, "vi", "Cổng vào")
     browser.find("select[name=watch]").send_keys("Người")
     proposed(browser, "đếm người")
+    browser.wait_text(".toasts", "Đã đề xuất; bạn có thể công bố ngay bên dưới")
     decide(browser, "publish", "đếm người")
     browser.wait("[data-outcome=published]")
     (_, line) = in_force(centre, "nga-tu-1").lines
@@ -272,6 +389,18 @@ def test_who_may_not_draw_or_gives_no_reason_or_comes_late_is_refused(centre: Ce
         assert admin.post(publish, json={"why": "trống"}).json() == {"version": number + 1}
         assert admin.post(publish, json={"why": "lại"}).status_code == 409
     assert in_force(centre, "cho-ba-ria-1").zones == ()
+
+
+def test_a_version_that_cannot_be_read_any_more_takes_no_history_with_it(centre: Centre) -> None:
+    number = publish(centre, "cang-2")
+    with centre.state.write() as connection:
+        older = catalogue_version.update().where(catalogue_version.c.number == number - 1)
+        connection.execute(
+            older.values(texts='{"coast.yaml": "places: of another day"}', checked="")
+        )
+    with centre.client("khanh") as admin:
+        (draft,) = admin.get("/live/cameras/cang-2/drafts").json()["drafts"]
+    assert (draft["number"], draft["decided_why"], draft["changes"]) == (number, "dọn", [])
 
 
 def test_the_browser_judges_a_polygon_as_the_catalogue_does(

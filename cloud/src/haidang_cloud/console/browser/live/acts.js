@@ -90,8 +90,9 @@ export async function readDrafts(camera) {
   return answer.ok ? answer.json() : null;
 }
 
-export async function proposeDrawing(camera, drawn) {
-  return done(await send(`/live/cameras/${camera}/drawing`, drawn), () => t("camera.proposed"));
+export async function proposeDrawing(camera, drawn, mayPublish) {
+  const words = () => (mayPublish ? t("camera.proposed_own") : t("camera.proposed"));
+  return done(await send(`/live/cameras/${camera}/drawing`, drawn), words);
 }
 
 export async function decideDraft(id, verb, why) {

@@ -7,7 +7,7 @@ export { because, t, word, nameOf, cameraOf, placeLine, placeBrief, plain } from
 export { age, ago, clockTime, dayTime, today, ageOf, hours, number, quarters, timer, when } from "./times.js";
 export { answer, note, readCase, goOn, logIn, logOut, say, toasts, readDrafts, readPictures, proposeDrawing, decideDraft } from "./acts.js";
 export { readFaults, pressFault } from "./faults.js";
-export { openCases, byUrgency, SEVERITIES, cameraState, nodeState, caseTitle, caseWhere, caseLine, waited, placed } from "./judge.js";
+export { openCases, byUrgency, SEVERITIES, cameraState, cameraWord, nodeReason, nodeState, runs, version, caseTitle, caseWhere, caseLine, waited, placed } from "./judge.js";
 export { Axis } from "./axis.js";
 export { Inset } from "./inset.js";
 export { bell, openBell, turnBell } from "./bell.js";

@@ -17,7 +17,9 @@ export function because(reason, sentence = "") {
   const shown = (value) => (typeof value === "number" ? value.toLocaleString(language) : value);
   const values = Object.fromEntries(Object.entries(reason.values ?? {}).map(([name, value]) => [name, shown(value)]));
   const what = t(`mistake.${values.mistake}`, values) || values.what;
-  return t(`why.${reason.code}`, { ...values, what }) || sentence;
+  // what the MQTT client says of a broken line, in its own English
+  const why = t(`said.${String(values.why).toLowerCase().replaceAll(" ", "_")}`) || values.why;
+  return t(`why.${reason.code}`, { ...values, what, why }) || sentence;
 }
 
 // The word for a value that rows carry: a severity, a rule's kind, a class, a camera's state.

@@ -1,5 +1,5 @@
 // One camera: its picture with zones and lines over it, how it is, its rules, what it saw.
-import { age, ageOf, arrow, cameraOf, cameras, cameraState, caseTitle, clockTime, dayTime, decideDraft, Editor, events, forgetDrawing, hours, isWhole, keptDrawing, live, Mark, nameOf, nodes, number, openCases, Pieces, placeLine, proposeDrawing, readDrafts, readPictures, setting, start, t, timer, waited, word } from "haidang-live";
+import { age, ageOf, arrow, cameraOf, cameras, cameraState, cameraWord, caseTitle, clockTime, dayTime, decideDraft, Editor, events, forgetDrawing, hours, isWhole, keptDrawing, live, Mark, nameOf, number, openCases, Pieces, placeLine, proposeDrawing, readDrafts, readPictures, runs, setting, start, t, timer, waited, word } from "haidang-live";
 
 const PIECES = 12;
 
@@ -43,8 +43,7 @@ export default {
       return cameraState(this.camera);
     },
     stateName() {
-      const words = { silent: t("cameras.silent"), unknown: t("cameras.unknown") };
-      return words[this.state.state] ?? word("camera", this.state.state);
+      return cameraWord(this.state.state);
     },
     picture() {
       const record = this.row?.picture;
@@ -60,11 +59,8 @@ export default {
     lines() {
       return this.shapes("lines", "points");
     },
-    // which catalogue the node runs: null where its health is not shown, or it has never said so
     runs() {
-      const number = nodes.get(this.it.node)?.catalogue;
-      if (!number || !this.told?.version) return null;
-      return { number, good: number === this.told.version };
+      return runs(this.it.node, this.told);
     },
     hot() {
       return new Set(this.open.map((row) => row.zone));
@@ -91,7 +87,7 @@ export default {
     },
     async propose(drawn) {
       this.busy = true;
-      if (await proposeDrawing(this.camera, drawn)) this.leave();
+      if (await proposeDrawing(this.camera, drawn, this.told.may_publish)) this.leave();
       this.busy = false;
       await this.look();
     },
@@ -100,9 +96,10 @@ export default {
       this.kept = null;
       this.drawing = false;
     },
-    // publishing, dropping and undoing each have a reason
+    // publishing, dropping and undoing each have a reason; what is published is seen meanwhile
     ask(draft, verb) {
-      this.decision = { id: draft.id, verb, why: verb === "publish" ? draft.why : "" };
+      this.decision = { id: draft.id, verb, why: verb === "publish" ? draft.why : "", looked: this.looked };
+      if (verb === "publish") this.looked = draft;
       this.$nextTick(() => this.$refs.reason?.[0]?.focus());
     },
     async decide() {
@@ -112,6 +109,10 @@ export default {
       if (await decideDraft(id, verb, why.trim())) this.looked = this.decision = null;
       this.busy = false;
       await this.look();
+    },
+    leaveIt() {
+      this.looked = this.decision.looked;
+      this.decision = null;
     },
     changes: (draft) => draft.changes.map((one) => t(`camera.change.${one.kind}.${one.what}`, { name: one.name })).join("; "),
     arrow, hours, isWhole,
@@ -153,7 +154,7 @@ export default {
               <dt>{{ t("camera.age") }}</dt><dd>{{ (row.age_s ?? -1) < 0 ? "—" : t("age.s", { n: number(row.age_s) }) }}</dd>
               <dt>{{ t("camera.restarts") }}</dt><dd>{{ number(row.restarts ?? 0) }}</dd></template>
             <dt>{{ t("camera.node") }}</dt><dd class="mono">{{ it.node }}</dd>
-            <template v-if="runs"><dt>{{ t("camera.catalogue") }}</dt><dd :data-runs="runs.number"><span class="state" :class="runs.good ? '' : 'tone-notice'"><Mark :kind="runs.good ? 'good' : 'notice'"/>{{ t(runs.good ? "camera.runs" : "camera.runs_old", { n: runs.number, new: told.version }) }}</span></dd></template>
+            <template v-if="runs"><dt>{{ t("camera.catalogue") }}</dt><dd :data-runs="runs.number"><span class="state" :class="runs.tone === 'good' ? '' : 'tone-' + runs.tone" :data-tone="runs.tone"><Mark :kind="runs.tone"/>{{ runs.text }}</span><div v-if="runs.why" class="quiet">{{ runs.why }}</div></dd></template>
             <dt>{{ t("camera.model") }}</dt><dd class="mono">{{ it.model }}</dd>
           </dl></div></section>
         <section class="panel" data-rules><div class="title"><h2>{{ t("camera.rules") }}</h2></div><div class="body">
@@ -163,13 +164,14 @@ export default {
               <div class="under">{{ word("rule", rule.kind) }} · {{ nameOf("zone", rule.over, it.id) }} · {{ rule.classes.map((c) => word("class", c)).join(", ") }} · {{ rule.schedule.map(hours).join(", ") || t("camera.always") }}</div></div></div>
         </div></section>
         <section class="panel" v-if="told && told.drafts.length"><div class="title"><h2>{{ t("camera.drafts") }}</h2></div><div class="body">
-          <div v-for="draft in told.drafts.slice(0, 6)" :key="draft.id" class="draft" :data-draft="draft.id" :data-outcome="draft.outcome">
-            <div><b>{{ outcome(draft) }}</b><span v-if="draft.decided_by" class="faint"> · {{ draft.decided_by }}</span></div>
-            <div v-if="draft.changes" class="changes">{{ changes(draft) }}</div>
+          <div v-for="draft in told.drafts" :key="draft.id" class="draft" :data-draft="draft.id" :data-outcome="draft.outcome">
+            <div><b>{{ outcome(draft) }}</b><span v-if="draft.decided_by" class="quiet"> · {{ draft.decided_by }}<template v-if="draft.decided_why"> · “{{ draft.decided_why }}”</template></span></div>
+            <div v-if="draft.undone" class="undone">{{ t("camera.undone", draft.undone) }}</div>
+            <div v-if="draft.changes.length" class="changes">{{ changes(draft) }}</div>
             <div class="quiet">{{ t("camera.draft_by", { name: draft.by }) }} · {{ dayTime(draft.at) }}<template v-if="draft.why"> · “{{ draft.why }}”</template></div>
             <form v-if="decision?.id === draft.id" class="decision" @submit.prevent="decide"><label>{{ t("camera.why." + decision.verb) }}<input ref="reason" v-model="decision.why" name="reason" maxlength="500" required></label>
-              <div class="acts"><button class="primary" :disabled="busy || !decision.why.trim()" data-act="decide">{{ t("camera." + decision.verb) }}</button><button type="button" class="button" @click="decision = null">{{ t("camera.cancel") }}</button></div></form>
-            <div v-else-if="draft.outcome === 'open'" class="acts"><button class="button" data-act="look" :aria-pressed="looked === draft" @click="looked = looked === draft ? null : draft">{{ t("camera.look") }}</button>
+              <div class="acts"><button class="primary" :disabled="busy || !decision.why.trim()" data-act="decide">{{ t("camera." + decision.verb) }}</button><button type="button" class="button" @click="leaveIt">{{ t("camera.cancel") }}</button></div></form>
+            <div v-else-if="draft.outcome === 'open'" class="acts"><button class="button" data-act="look" :aria-pressed="looked?.id === draft.id" @click="looked = looked?.id === draft.id ? null : draft">{{ t("camera.look") }}</button>
               <button v-if="told.may_publish" class="primary" :disabled="busy" data-act="publish" @click="ask(draft, 'publish')">{{ t("camera.publish") }}</button>
               <button v-if="told.may_publish || draft.mine" class="button" :disabled="busy" data-act="drop" @click="ask(draft, 'drop')">{{ t("camera.drop") }}</button></div>
             <div v-else-if="told.may_publish && draft.number === told.version" class="acts"><button class="button" :disabled="busy" data-act="undo" @click="ask(draft, 'undo')">{{ t("camera.undo") }}</button></div>

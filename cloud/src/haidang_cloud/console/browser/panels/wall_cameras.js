@@ -1,5 +1,5 @@
 // A grid of cameras: the last redacted picture, state and why, counts.
-import { age, ageOf, cameras, cameraState, events, live, Mark, minutes, number, openCases, placeBrief, placeLine, plain, setting, SEVERITIES, Shot, start, t, word } from "haidang-live";
+import { age, ageOf, cameras, cameraState, cameraWord, events, live, Mark, minutes, number, openCases, placeBrief, placeLine, plain, setting, SEVERITIES, Shot, start, t } from "haidang-live";
 
 export default {
   components: { Mark, Shot },
@@ -43,11 +43,10 @@ export default {
     t, number, age, ageOf,
     card(camera) {
       const row = cameras.get(camera.id), state = cameraState(camera.id);
-      const words = { silent: t("cameras.silent"), unknown: t("cameras.unknown") };
       const why = state.state === "silent" ? t("cameras.silent_why", { age: age(state.since) }) : state.why;
       const picture = camera.picture && row?.picture && !this.failed[row.picture]
         ? `/live/cameras/${camera.id}/pictures/${row.picture}` : "";
-      return { camera, row, state, why, picture, name: words[state.state] ?? word("camera", state.state),
+      return { camera, row, state, why, picture, name: cameraWord(state.state),
                where: placeBrief(camera.place, camera.id), open: this.open[camera.id], hour: this.hour[camera.id] ?? 0 };
     },
     missing(card) {

@@ -1,5 +1,5 @@
 // Places and cameras, drawn from the catalogue: nothing is asked of a map's host.
-import { cameraState, live, Mark, openCases, plan, setting, start, SEVERITIES, t, word } from "haidang-live";
+import { cameraState, cameraWord, live, Mark, openCases, plan, setting, start, SEVERITIES, t } from "haidang-live";
 
 const COLOURS = { good: "var(--good)", notice: "var(--notice)", bad: "var(--bad)", faint: "var(--faint)" };
 
@@ -54,8 +54,7 @@ export default {
       const camera = one.camera;
       const state = cameraState(camera.id);
       const alarm = this.alarms.get(camera.id);
-      const words = { silent: t("cameras.silent"), unknown: t("cameras.unknown") };
-      const title = [camera.name, words[state.state] ?? word("camera", state.state)];
+      const title = [camera.name, cameraWord(state.state)];
       if (alarm) title.push(t("sketch.alarm", { n: alarm.count }));
       const mark = alarm ? diamond(one) : cross(one);
       const colour = alarm ? { critical: "var(--bad)", warning: "var(--notice)", info: "var(--info)" }[alarm.severity] : COLOURS[state.tone];
