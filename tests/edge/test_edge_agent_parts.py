@@ -124,6 +124,19 @@ def test_a_configuration_that_cannot_work_is_refused(
         load_config(written(tmp_path, GOOD | change))
 
 
+def test_who_has_not_enrolled_is_told_how(tmp_path: Path) -> None:
+    fresh = {key: GOOD[key] for key in ("models", "spool")}
+    path = written(tmp_path, fresh)
+    with pytest.raises(NodeConfigError) as caught:
+        load_config(path)
+    *mistakes, advice = str(caught.value).splitlines()
+    assert len(mistakes) == 5
+    assert f"haidang node enrol --url … --token - --write {path}" in advice
+    with pytest.raises(NodeConfigError) as caught:
+        load_config(written(tmp_path, fresh | {"centre": "demo"}))
+    assert "enrol" not in str(caught.value), "somebody wrote it by hand and forgot the rest"
+
+
 @pytest.mark.parametrize("text", ["", "centre: [", "- 1", "\x00"])
 def test_what_is_no_configuration_is_one_sentence(tmp_path: Path, text: str) -> None:
     with pytest.raises(NodeConfigError, match=r"node\.yaml"):

@@ -14,6 +14,7 @@ from haidang_edge.agent.config import load_config
 from haidang_edge.agent.declared import Declarations, UnfitError
 from haidang_edge.agent.desired import Seal, hash_of
 from haidang_edge.agent.facts import Facts, ModelFacts, Question
+from haidang_edge.agent.kept import kept
 from haidang_edge.publish import Identity
 from haidang_edge.spool import NodeClock
 from haidang_fleet.enrolment.authority import Authority, new_key, pem
@@ -394,3 +395,26 @@ def test_a_kept_file_that_cannot_be_read_is_left_out(box: Box, name: str, torn: 
     for one in path.parent.glob("*.json"):
         one.write_bytes(torn)
     assert code_of(box.start()) == "catalogue.awaited"
+
+
+def test_who_looks_at_a_node_is_told_which_catalogue_it_keeps(box: Box) -> None:
+    def told(node: str = "gate-1") -> str:
+        return kept(box.folder / "spool", node)
+
+    assert told() == "catalogue: none has been in force yet"
+    box.write_files(0)
+    box.start()
+    assert told() == "catalogue: without a number, from files, cameras: 1"
+    assert told("gate-2").endswith("cameras: 0"), "files are of every node"
+    node = box.start()
+    offer(node, part(8))
+    assert told() == "catalogue: version 8, from the centre, cameras: 1"
+    box.models.there = False
+    offer(node, later(9))
+    assert told().endswith(
+        "version 8, from the centre, cameras: 1; the centre sent version 9, which is not"
+    )
+    (box.folder / "spool" / "catalogue.json").write_bytes(b"{")
+    assert (
+        told() == "catalogue: none has been in force yet; the centre sent version 9, which is not"
+    )

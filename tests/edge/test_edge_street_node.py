@@ -1,6 +1,8 @@
 """What a demonstration asks of a node: a clock that can be unset, a spool that can be looked at."""
 
 import json
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,6 +106,38 @@ def test_what_was_trimmed_is_gone_and_the_highest_stays(tmp_path: Path) -> None:
     assert before.highest == after.highest == 12
 
 
+def test_a_reader_knows_what_is_stored_as_far_as_it_was_noted(tmp_path: Path) -> None:
+    spool = Spool(settings(tmp_path))
+    for text in (b"one", b"two", b"three"):
+        append(spool, RecordClass.EVENT, text)
+    spool.stored(SeqSet([(1, 2)]))
+    assert SpoolReader(tmp_path).look().waiting == 3, "it is noted once a minute"
+    spool.close()
+    assert SpoolReader(tmp_path).look().waiting == 1
+    (tmp_path / "stored.json").write_text('{"spool": "0123456789abcdef", "ranges": [[1, 3]]}')
+    assert SpoolReader(tmp_path).look().waiting == 3, "of another life of the spool"
+    for torn in ("{", '{"spool": "' + spool.id + '", "ranges": [[3, 1]]}', "\udcff"):
+        (tmp_path / "stored.json").write_text(torn, errors="surrogateescape")
+        assert SpoolReader(tmp_path).look().waiting == 3
+
+
+def test_what_is_stored_is_noted_while_the_node_is_at_work(tmp_path: Path) -> None:
+    spool = Spool(replace(settings(tmp_path), note_stored_s=0.2))
+    try:
+        for text in (b"one", b"two", b"three"):
+            append(spool, RecordClass.EVENT, text)
+        time.sleep(0.3)
+        spool.stored(SeqSet([(1, 1)]))
+        assert SpoolReader(tmp_path).look().waiting == 2
+        spool.stored(SeqSet([(1, 2)]))
+        assert SpoolReader(tmp_path).look().waiting == 2, "not at each word of the centre"
+        time.sleep(0.3)
+        spool.stored(SeqSet([(1, 3)]))
+        assert SpoolReader(tmp_path).look().waiting == 0
+    finally:
+        spool.close()
+
+
 def test_the_command_tells_it_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spool = Spool(settings(tmp_path / "spool"))
     append(spool, RecordClass.EVENT, b"one")
@@ -114,7 +148,9 @@ def test_the_command_tells_it_in_a_line(tmp_path: Path, capsys: pytest.CaptureFi
     )
     words = ["node", "spool", "--config", str(tmp_path / "node.yaml")]
     assert main(words) == 0
-    assert f"spool {spool.id}: highest 1, 1 on the disk" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f"spool {spool.id}: highest 1, 1 on the disk, at most 1 of them not yet stored" in told
+    assert "catalogue: none has been in force yet" in told
     assert main([*words, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["fresh"] == [{"seq": 1, "cls": "event"}]

@@ -16,6 +16,7 @@ from haidang_protocols.catalogue.problems import Problem
 from haidang_protocols.catalogue.reader import Reader
 from haidang_protocols.wire.names import NAME_PATTERN, NAME_RULE, RESERVED
 
+ENROLMENT_WRITES = ("centre", "site", "node", "broker")
 Name = Annotated[str, Meta(pattern=NAME_PATTERN, description=NAME_RULE)]
 
 
@@ -102,9 +103,22 @@ def load_config(path: Path) -> NodeConfig:
         ]
     if problems:
         lines = "\n  ".join(str(problem) for problem in sorted(problems))
-        raise NodeConfigError(f"the node's configuration has mistakes:\n  {lines}")
+        raise NodeConfigError(
+            f"the node's configuration has mistakes:\n  {lines}{_advice(path, problems)}"
+        )
     read: NodeConfig = config
     return read
+
+
+def _advice(path: Path, problems: list[Problem]) -> str:
+    """What to do when all is missing that enrolment writes: the node was not enrolled yet."""
+    missing = {problem.field for problem in problems if problem.message == "is missing"}
+    if not missing >= set(ENROLMENT_WRITES):
+        return ""
+    return (
+        f"\nthis node is not enrolled yet: `haidang node enrol --url … --token - --write {path}` "
+        f"puts {', '.join(ENROLMENT_WRITES)} there"
+    )
 
 
 def _line(reader: Reader, field: str) -> int:

@@ -8,7 +8,13 @@ from haidang_protocols.command.model import Command
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, required=True, help="the node's node.yaml")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        required=True,
+        help="the node's node.yaml; where it names no catalogue, the node waits for the centre to "
+        "send its cameras, and keeps them",
+    )
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -23,12 +23,15 @@ def _run(arguments: argparse.Namespace) -> int:
     import msgspec  # `--help` stays quick
 
     from haidang_edge.agent.config import load_config
+    from haidang_edge.agent.kept import kept
     from haidang_edge.spool.reader import SpoolReader
     from haidang_protocols.errors import UserError
 
     if arguments.follow is not None and not arguments.follow > 0:
         raise UserError(f"--follow {arguments.follow:g}: allowed are seconds above 0")
-    reader = SpoolReader(Path(load_config(arguments.config).spool.folder))
+    config = load_config(arguments.config)
+    folder = Path(config.spool.folder)
+    reader = SpoolReader(folder)
     while True:
         look = reader.look()
         if arguments.json:
@@ -36,7 +39,8 @@ def _run(arguments: argparse.Namespace) -> int:
         else:
             count = sum(last - first + 1 for first, last in look.present)
             sys.stdout.write(
-                f"spool {look.spool or 'none yet'}: highest {look.highest}, {count} on the disk\n"
+                f"spool {look.spool or 'none yet'}: highest {look.highest}, {count} on the disk"
+                f"{_stored(count, look.waiting)}\n  {kept(folder, config.node)}\n"
             )
         sys.stdout.flush()
         if arguments.follow is None:
@@ -44,8 +48,16 @@ def _run(arguments: argparse.Namespace) -> int:
         time.sleep(arguments.follow)
 
 
+def _stored(count: int, waiting: int) -> str:
+    if not count:
+        return ""
+    if not waiting:
+        return ", all of them stored at the centre"
+    return f", at most {waiting} of them not yet stored (what is stored is noted once a minute)"
+
+
 SPOOL = Command(
-    help="look at the node's spool: the highest sequence, and what is still on the disk",
+    help="look at the node's spool: what is on the disk, what waits to be stored, which catalogue",
     configure=_configure,
     run=_run,
     examples="  haidang node spool --config /etc/haidang/node.yaml\n"

@@ -1,7 +1,7 @@
 """Looks at a spool from outside, while its node is at work: reads, never writes, locks nothing.
 
 A frame that is being written is not whole yet; the next look finds it. What the centre has stored
-is not the reader's business: it tells what is on the disk.
+is known as far as the node has noted it, which it does once a minute while it is at work.
 """
 
 import os
@@ -42,12 +42,21 @@ class SpoolLook(msgspec.Struct, frozen=True, kw_only=True):
         highest: the highest sequence that was ever seen.
         present: the sequences that stand in segment files now.
         fresh: what was not there at the look before.
+        waiting: how many of those present are not known to be stored: rather too many.
     """
 
     spool: str
     highest: int
     present: tuple[Range, ...]
     fresh: tuple[Kept, ...]
+    waiting: int = 0
+
+
+class _Stored(msgspec.Struct, frozen=True):
+    """`stored.json`, as the spool writes it."""
+
+    spool: str
+    ranges: tuple[Range, ...]
 
 
 @dataclass(slots=True)
@@ -88,9 +97,26 @@ class SpoolReader:
         for read in self._read.values():
             present.update(read.seqs)
         self._highest = max(self._highest, present.highest())
+        stored = self._stored()
         return SpoolLook(
-            spool=spool, highest=self._highest, present=present.ranges(), fresh=tuple(fresh)
+            spool=spool,
+            highest=self._highest,
+            present=present.ranges(),
+            fresh=tuple(fresh),
+            waiting=sum(
+                end - start + 1
+                for first, last in present.ranges()
+                for start, end in stored.missing(first, last)
+            ),
         )
+
+    def _stored(self) -> SeqSet:
+        """What the node has noted of what is stored; nothing where that cannot be read."""
+        try:
+            known = msgspec.json.decode((self._folder / "stored.json").read_bytes(), type=_Stored)
+            return SeqSet(known.ranges if known.spool == self._spool else ())
+        except (OSError, ValueError, *UNREADABLE):
+            return SeqSet()
 
     def _identity(self) -> str:
         try:

@@ -44,11 +44,16 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpoolSettings:
-    """Where the spool is and how much it may take."""
+    """Where the spool is and how much it may take.
+
+    Attributes:
+        note_stored_s: how often what is stored is noted, for who looks from outside.
+    """
 
     folder: Path
     quota_bytes: int = 1 << 30
     segment_bytes: int = SEGMENT_BYTES
+    note_stored_s: float = 60.0
 
     def __post_init__(self) -> None:
         """A quota must hold a segment of every class, and one more to turn over."""
@@ -122,6 +127,7 @@ class Spool:
         self._waiting: list[_Waiting] = []
         self._done = SeqSet()
         self._saved_len = 0
+        self._saved_s = time.monotonic()
         self._next = 1
         self._written = 0
         self._settled_upto = 0
@@ -219,6 +225,8 @@ class Spool:
             news = len(self._done) - before
             if news:
                 self._trim()
+                if time.monotonic() - self._saved_s >= self._settings.note_stored_s:
+                    self._save_stored()
             return news
 
     def is_done(self, seq: int) -> bool:
@@ -371,6 +379,7 @@ class Spool:
 
     def _save_stored(self) -> bool:
         """Remember what is done; False on a full disk, where it is tried again later."""
+        self._saved_s = time.monotonic()
         known = _Stored(self._id, self._done.ranges())
         try:
             self._files.replace(self._folder / "stored.json", msgspec.json.encode(known))
