@@ -89,6 +89,7 @@ class Publisher:
         self._ingest: dict[str, bool] = {}
         self._inbox: list[tuple[str, bytes]] = []
         self._reason: Reason | None = None
+        self._logged: Reason | None = None
         self._came_up = self._announced = False
         self._turned_s = time.monotonic()
         self._asked: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -165,13 +166,13 @@ class Publisher:
     # --- from paho's thread -----------------------------------------------------------------
 
     def _on_up(self) -> None:
-        self._came_up = True
+        self._came_up, self._logged = True, None
         self._wake.set()
 
     def _on_down(self, reason: Reason) -> None:
-        if reason != self._reason:
+        if reason != self._logged:
             log.warning("broker: %s", reason)
-        self._reason = reason
+        self._reason = self._logged = reason
 
     def _on_message(self, topic: str, payload: bytes) -> None:
         with self._lock:
