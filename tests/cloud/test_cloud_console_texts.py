@@ -1,6 +1,8 @@
 """What people read: both languages say everything, nothing is said that nobody asks for."""
 
 import ast
+import errno
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,6 +17,7 @@ from haidang_cloud.cases.life import OPEN
 from haidang_cloud.console.texts import LANGUAGES, texts
 from haidang_cloud.demo.home import shipped_catalogue
 from haidang_cloud.state.drafts import Outcome
+from haidang_edge.publish import unreached
 from haidang_protocols.boards import words
 from haidang_protocols.catalogue import load_texts
 from haidang_protocols.catalogue.model import Right
@@ -73,7 +76,7 @@ LETTERS = set(letters())
 TROUBLES = ("database", "series", "lake", "disk")
 TOLD = "via from to why scope role label days for_s answer reason undo"
 """Keys of its details."""
-SAID = (
+CLIENT_SAYS = (
     "Unspecified error",
     "Keep alive timeout",
     "Protocol error",
@@ -84,9 +87,17 @@ SAID = (
     "Unsupported protocol version",
     "Server unavailable",
 )
-"""What the MQTT client says of a broken line."""
+"""What the MQTT client says of a broken line, and what a node says of one that does not come up."""
+NODE_SAYS = (
+    "no answer",
+    "it breaks off at once",
+    "its certificate is not of our authority",
+    "by this node's clock its certificate is not valid yet",
+    "by this node's clock its certificate has ended",
+)
+SAID = (*CLIENT_SAYS, *NODE_SAYS, os.strerror(errno.ECONNREFUSED))
 MADE = {
-    *(f"said.{one.lower().replace(' ', '_')}" for one in SAID),
+    *(f"said.{re.sub(r'[^a-z0-9]+', '_', one.lower())}" for one in SAID),
     *(f"refused.{code}" for code, _ in REFUSALS),
     *(f"mistake.{code}" for code in MISTAKES),
     *(f"why.{code}" for code in REASONS),
@@ -170,9 +181,11 @@ def test_what_is_told_by_a_code_has_words_for_what_it_is_about(language: str) ->
             assert gaps(words[f"{kind}.{code}"]) <= gaps(sentence), code
 
 
-def test_what_is_said_of_a_broken_line_is_what_the_client_says() -> None:
+def test_what_has_words_of_a_broken_line_is_what_nodes_say() -> None:
     names = ReasonCode(PacketTypes.DISCONNECT).names
-    assert set(SAID) <= {name for code in names.values() for name in code}
+    assert set(CLIENT_SAYS) <= {name for code in names.values() for name in code}
+    written = Path(unreached.__file__).read_text(encoding="utf-8")
+    assert [one for one in NODE_SAYS if f'"{one}"' not in written] == []
 
 
 def test_why_records_were_given_up_can_be_said() -> None:

@@ -38,6 +38,11 @@ def centre(tmp_path_factory: pytest.TempPathFactory, mosquitto_program: Path) ->
     made.nodes.broken = {"cho-ba-ria-2": (CameraState.STALLED, silent)}
     made.nodes.reasons = {
         "br-1": because("broker.lost", why="Unspecified error"),
+        "bs-1": because(
+            "broker.unreached",
+            broker="trung-tam:8883",
+            why="its certificate is not of our authority",
+        ),
         "br-2": Reason(code="fan.stopped"),
     }
     made.nodes.spools, made.nodes.silent = {"br-2": (1240, 312.0)}, {"pm-1"}
@@ -171,6 +176,9 @@ def test_the_figures_are_those_of_the_nodes(browser: Browser, centre: Centre) ->
     # it is back, and says so: what was once is not how it is
     browser.wait_text("tr[data-node=br-1] [data-label='Lý do gần nhất']", "nối lại lúc ")
     browser.wait_text("tr[data-node=br-1]", "; trước đó mất kết nối với broker: đứt giữa chừng")
+    browser.wait_text(
+        "tr[data-node=bs-1]", "chứng thư của broker không do nơi cấp của trung tâm ký"
+    )
     browser.wait_text("tr[data-node=br-2]", "fan.stopped")  # of a newer node: its own words
     browser.open(f"{centre.origin}/cameras")
     browser.wait_text("[data-camera=cho-ba-ria-2]", "không có dữ liệu trong 41 giây")
@@ -455,7 +463,7 @@ def test_a_guard_takes_an_alarm_up_goes_there_and_closes_it(
 HUSH = """
 import("haidang-live").then(({ nodes }) => {
   const row = nodes.get(arguments[0]);
-  nodes.set(row.id, { ...row, at: row.at - 90000 });
+  nodes.set(row.id, { ...row, at: row.at - 90000, since: 0 });
 });
 """
 

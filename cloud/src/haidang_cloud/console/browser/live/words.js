@@ -17,8 +17,8 @@ export function because(reason, sentence = "") {
   const shown = (value) => (typeof value === "number" ? value.toLocaleString(language) : value);
   const values = Object.fromEntries(Object.entries(reason.values ?? {}).map(([name, value]) => [name, shown(value)]));
   const what = t(`mistake.${values.mistake}`, values) || values.what;
-  // what the MQTT client says of a broken line, in its own English
-  const why = t(`said.${String(values.why).toLowerCase().replaceAll(" ", "_")}`) || values.why;
+  // what nodes say of a broken line, in their own English
+  const why = t(`said.${String(values.why).toLowerCase().replace(/[^a-z0-9]+/g, "_")}`) || values.why;
   return t(`why.${reason.code}`, { ...values, what, why }) || sentence;
 }
 
