@@ -763,6 +763,8 @@ def test_the_worker_tells_a_new_version_to_nodes_that_listen(
         wait_until(lambda: len(node.got) == 1, what="the first version")
         store(small, MOVED)
         wait_until(lambda: len(node.got) == 2, what="the second version")
+        said = "the broker acknowledged catalogue version 2 for its nodes"
+        wait_until(lambda: said in log.read_text(), what=said)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
     finally:
@@ -771,4 +773,3 @@ def test_the_worker_tells_a_new_version_to_nodes_that_listen(
         node.close()
     assert [part_of(payload).version for _, payload in node.got] == [1, 2]
     assert check(messages.decode(node.got[1][1], Desired), secure.ca) == "tinh.worker.1"
-    assert "the broker acknowledged catalogue version 2 for its nodes" in log.read_text()

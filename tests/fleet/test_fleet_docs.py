@@ -10,6 +10,7 @@ from haidang_fleet.config import FleetConfig, load_config
 from servers.find import REPOSITORY
 
 GUIDES = [REPOSITORY / "docs" / "guides" / name for name in ("technician.md", "vi/technician.md")]
+EDGE = ("edge/src/haidang_edge/enrol", "edge/src/haidang_edge/publish")
 README = REPOSITORY / "fleet" / "README.md"
 
 
@@ -17,7 +18,7 @@ README = REPOSITORY / "fleet" / "README.md"
 def test_every_sentence_that_the_guide_explains_is_one_that_is_said(guide: Path) -> None:
     sources = "".join(
         re.sub(r'"\s*\n\s*f?"', "", path.read_text())
-        for folder in ("edge/src/haidang_edge/enrol", "fleet/src", "protocols/src")
+        for folder in (*EDGE, "fleet/src", "protocols/src")
         for path in (REPOSITORY / folder).rglob("*.py")
     )
     [table] = [part for part in guide.read_text().split("\n## ") if "*check digits" in part]

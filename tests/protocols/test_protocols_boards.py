@@ -209,7 +209,14 @@ def test_names_are_the_catalogue_s_and_never_a_neighbour_s() -> None:
 def test_a_large_centre_gets_boards_of_a_sensible_size() -> None:
     (name, given) = read_texts(MINIMAL).popitem()
     camera = given[given.index("  - id: gate-east") :]
-    many = given + "".join(camera.replace("gate-east", f"gate-{n}") for n in range(1000))
+    node = "  - {id: gate-1, site: gate}\n"
+    assert node in given
+    # a node has no more cameras than one message brings
+    given = given.replace(node, "".join(node.replace("gate-1", f"node-{n}") for n in range(10)))
+    many = given.replace("node: gate-1", "node: node-0") + "".join(
+        camera.replace("gate-east", f"gate-{n}").replace("node: gate-1", f"node: node-{n % 10}")
+        for n in range(1000)
+    )
     found = boards(load_texts({name: many}))
     assert len(found[0].filters[0].options) == 1001
     for board in found:
