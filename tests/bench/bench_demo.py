@@ -42,7 +42,7 @@ def _measure(demo: Demo) -> None:
     time.sleep(SETTLE_S)
     busy = _look(demo, BUSY_S)
     for camera in CAMERAS:
-        (demo.folder / "node" / "catalogue" / f"{camera}.hold").touch()
+        (demo.folder / "node" / f"{camera}.hold").touch()
     time.sleep(SETTLE_S)
     rest = _look(demo, REST_S)
     rows = [("four cameras", *busy), ("at rest", *rest)]
