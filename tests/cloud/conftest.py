@@ -1,4 +1,4 @@
-"""The centre's databases, both kinds."""
+"""The centre's databases, both kinds; brokers, and a worker that tells nodes."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -7,11 +7,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from fakes.province import province
+from fakes.relay import Relay
+from fakes.teller import Worker, plain
 from haidang_cloud.state import State, open_state
 from haidang_cloud.timeseries import Influx, InfluxSettings, SqliteSeries, TimeSeries
 from haidang_protocols.catalogue import Catalogue, load, load_texts
 from haidang_protocols.catalogue.loader import read_texts
 from servers import start
+from servers.secure import SecureBroker, secure_broker
 
 MINIMAL = Path(__file__).resolve().parents[2] / "catalog" / "minimal"
 
@@ -85,3 +89,36 @@ def two_nodes() -> Catalogue:
         "  - {id: gate-1, site: gate}", "  - {id: gate-1, site: gate}\n  - {id: gate-2, site: gate}"
     )
     return load_texts({name: text})
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[State]:
+    """An empty database of the quicker kind."""
+    state = open_state(f"sqlite:///{tmp_path / 'state.sqlite'}")
+    yield state
+    state.close()
+
+
+@pytest.fixture
+def worker(small: State, broker: start.Server) -> Iterator[Worker]:
+    """The part of a worker that tells nodes, on a plain broker."""
+    made = Worker(small, plain(broker.port))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def relay(broker: start.Server) -> Iterator[Relay]:
+    """A line to the broker that can be cut."""
+    made = Relay(broker.port)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def secure(tmp_path: Path, mosquitto_program: Path) -> Iterator[SecureBroker]:
+    """A broker of the small province that asks everybody for a certificate."""
+    made = secure_broker(mosquitto_program, tmp_path / "secure", province())
+    made.start()
+    yield made
+    made.stop()

@@ -18,6 +18,7 @@ import msgspec
 import pytest
 import yaml
 
+from fakes.small_node import ABSENT, MODEL, NODE, written
 from haidang_edge.agent import board, entry
 from haidang_edge.agent.config import load_config
 from haidang_edge.agent.declared import Declarations
@@ -58,30 +59,12 @@ from haidang_protocols.wire.snapshot import decode_snapshot
 from servers.node import CATALOGUE
 
 RECIPES = Path(recipes.__file__).parent
+# the catalogue stands between who the node is and its models
 GOOD: dict[str, Any] = {
-    "centre": "demo",
-    "site": "gate",
-    "node": "gate-1",
+    **{key: NODE[key] for key in ("centre", "site", "node")},
     "catalogue": "centre.yaml",
-    "models": "models",
-    "spool": {"folder": "spool"},
-    "broker": {"host": "127.0.0.1", "plain": True},
+    **{key: NODE[key] for key in ("models", "spool", "broker")},
 }
-ABSENT = because("model.absent", model="x", known="none yet")
-FACTS = ModelFacts(
-    name="ssd-mobilenet-v1-coco",
-    sha256="0" * 64,
-    labels=("person",),
-    width=300,
-    height=300,
-    letterbox=False,
-)
-
-
-def written(folder: Path, config: Any) -> Path:
-    path = folder / "node.yaml"
-    path.write_text(config if isinstance(config, str) else yaml.safe_dump(config, sort_keys=False))
-    return path
 
 
 # --- node.yaml ----------------------------------------------------------------------------------
@@ -158,7 +141,7 @@ def test_the_command_refuses_with_a_sentence_and_no_traceback(tmp_path: Path) ->
 
 def inspected(question: Question) -> Facts:
     """Every model is here and knows everything."""
-    return Facts(models={camera.model: FACTS for camera in question.cameras})
+    return Facts(models={camera.model: MODEL for camera in question.cameras})
 
 
 def declarations(folder: Path, **changes: Any) -> Declarations:
@@ -343,7 +326,7 @@ LIMITS = Limits()
 def keeper(**pulse: Any) -> CameraKeeper:
     """A camera's keeper over a child that said its last word two seconds ago."""
     child: Any = SimpleNamespace(alive=True, lives=1, why=None, heard_s=100.0)
-    engine = EngineKeeper(FACTS, child, ready_life=1)
+    engine = EngineKeeper(MODEL, child, ready_life=1)
     now_ns = boottime_ns()
     fields: dict[str, Any] = {"state": CameraState.LIVE, "capture_ns": now_ns, "look_ns": now_ns}
     camera = load(CATALOGUE).cameras[0]

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import yaml
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from fakes.settime import SetTime
+from fakes.small_node import ABSENT, MODEL, NODE, written
 from haidang_edge.agent.config import load_config
 from haidang_edge.agent.declared import Declarations, UnfitError
 from haidang_edge.agent.desired import Seal, hash_of
-from haidang_edge.agent.facts import Facts, ModelFacts, Question
-from haidang_edge.agent.kept import kept
+from haidang_edge.agent.facts import Facts, Question
+from haidang_edge.agent.kept import KeptFiles
 from haidang_edge.publish import Identity
 from haidang_edge.spool import NodeClock
 from haidang_fleet.enrolment.authority import Authority, new_key, pem
@@ -161,19 +161,6 @@ def test_of_several_authorities_in_one_file_the_signers_counts(
 # --- what counts: files, or what the centre sent ------------------------------------------------
 
 
-MODEL = ModelFacts(
-    name="ssd-mobilenet-v1-coco",
-    sha256="0" * 64,
-    labels=("person",),
-    width=300,
-    height=300,
-    letterbox=False,
-)
-
-
-ABSENT = because("model.absent", model="x", known="none yet")
-
-
 class Models:
     """What a node has: by and by."""
 
@@ -195,17 +182,8 @@ class Box:
         self.write_config(catalogue=None)
 
     def write_config(self, catalogue: str | None, **who: str) -> None:
-        config = {
-            "centre": "demo",
-            "site": "gate",
-            "node": "gate-1",
-            "models": "models",
-            "spool": {"folder": "spool"},
-            "broker": {"host": "127.0.0.1", "plain": True},
-            **({} if catalogue is None else {"catalogue": catalogue}),
-            **who,
-        }
-        (self.folder / "node.yaml").write_text(yaml.safe_dump(config))
+        files = {} if catalogue is None else {"catalogue": catalogue}
+        written(self.folder, NODE | files | who)
 
     def write_files(self, version: int, old: str = "", new: str = "") -> None:
         files = self.folder / "catalogue"
@@ -399,7 +377,7 @@ def test_a_kept_file_that_cannot_be_read_is_left_out(box: Box, name: str, torn: 
 
 def test_who_looks_at_a_node_is_told_which_catalogue_it_keeps(box: Box) -> None:
     def told(node: str = "gate-1") -> str:
-        return kept(box.folder / "spool", node)
+        return KeptFiles(box.folder / "spool").line(node)
 
     assert told() == "catalogue: none has been in force yet"
     box.write_files(0)

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from fakes.centre import Centre
+from fakes.settime import SetTime
 from haidang_edge.publish import BrokerSettings, Hooks, Identity, Pace, Publisher
 from haidang_edge.publish.window import Bucket, Window
 from haidang_edge.spool import ClockFixes, NodeClock, Spool, SpoolSettings
@@ -52,6 +53,10 @@ def event(*, alarm: bool = False, t: int = 0, synced: bool = True, mono: int = 1
     )
 
 
+def broken(_arguments: dict[str, object]) -> dict[str, object]:
+    raise KeyError("a fault of ours")
+
+
 class Node:
     """A spool with a publisher."""
 
@@ -70,7 +75,7 @@ class Node:
                 at=self.clock.state().wall, clock=self.clock.state(), spool_depth=self.spool.depth()
             ),
             case_of=lambda _: ("city", "gate"),
-            commands={"echo": lambda arguments: arguments, "slow": self._slow},
+            commands={"echo": lambda arguments: arguments, "slow": self._slow, "broken": broken},
         )
         self.publisher = options.pop("kind", Publisher)(
             self.spool,
@@ -287,17 +292,18 @@ def test_birth_state_heartbeat_and_replies(node: Node, centre: Centre) -> None:
     birth = messages.decode(centre.heard(NodeLeaf.BIRTH)[0], messages.Birth)
     assert birth.spool == node.spool.id
     assert messages.decode(centre.heard(NodeLeaf.STATE)[-1], messages.NodeState).online
-    for verb, command in (("echo", {"a": 1}), ("dance", {})):
+    for verb, command in (("broken", {}), ("echo", {"a": 1}), ("dance", {})):
         ask = messages.NodeCommand(id=verb, arguments=command)
         centre.say(topics.node_topic("c", "s", "n", NodeLeaf.COMMAND, verb), messages.encode(ask))
-    until(lambda: len(centre.heard(NodeLeaf.REPLY)) == 2, "replies")
+    until(lambda: len(centre.heard(NodeLeaf.REPLY)) == 3, "replies")
     replies = {
         r.id: r for r in (messages.decode(p, messages.Reply) for p in centre.heard(NodeLeaf.REPLY))
     }
     assert replies["echo"].ok
     assert replies["echo"].result == {"a": 1}
     assert not replies["dance"].ok
-    assert "known: echo, slow" in replies["dance"].why
+    assert "known: broken, echo, slow" in replies["dance"].why
+    assert replies["broken"].why == "the node could not do it; its log says why"
 
 
 def test_a_spoilt_watermark_trims_nothing(node: Node, centre: Centre) -> None:
@@ -311,29 +317,10 @@ def test_a_spoilt_watermark_trims_nothing(node: Node, centre: Centre) -> None:
     assert node.spool.depth() == 5
 
 
-class FakeTime:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.mono, self.wall, self.is_synced = 10**9, 0, False
-
-    def boot(self) -> str:
-        return "0123abcd"
-
-    def mono_ns(self) -> int:
-        return self.mono
-
-    def wall_ns(self) -> int:
-        return self.wall
-
-    def synced(self) -> bool:
-        return self.is_synced
-
-
 def test_a_clock_from_1970_is_corrected_once_and_in_order(
     broker: start.Server, centre: Centre, tmp_path: Path
 ) -> None:
-    source = FakeTime()
+    source = SetTime()
     clock = NodeClock(tmp_path, source=source)
     node = Node(tmp_path / "spool", broker.port, clock=clock)
     until(lambda: centre.heard(NodeLeaf.BIRTH), "connected")

@@ -20,50 +20,27 @@ from haidang_protocols.wire.desired import Desired
 from haidang_protocols.wire.messages import Birth
 from haidang_protocols.wire.topics import NodeLeaf
 from servers import start
+from servers.node import WHERE, text_of
 from servers.secure import SecureBroker, secure_broker
 from servers.speaker import REFUSED, Speaker
 
 pytestmark = pytest.mark.broker
 
-CENTRE, SITE, NODE = "tinh-thu", "gate", "gate-1"
-TOPIC = topics.node_topic(CENTRE, SITE, NODE, NodeLeaf.DESIRED)
-CATALOGUE = """
-centre: {id: tinh-thu, name: {vi: Trung tâm}, time_zone: Asia/Ho_Chi_Minh}
-places:
-  - {id: city, name: {vi: Thành phố}, kind: city}
-  - {id: gate, name: {vi: Cổng}, kind: spot, parent: city}
-scopes:
-  - {id: centre, kind: centre, name: {vi: Toàn trung tâm}}
-  - {id: city, kind: locality, name: {vi: Thành phố}, places: [city]}
-roles:
-  - {id: admin, name: {vi: Quản trị}, rights: [people.manage, catalogue.publish]}
-people:
-  - {login: lan, name: Lan, grants: [{role: admin, scope: centre}]}
-sites:
-  - {id: gate, name: {vi: Cổng}, place: gate}
-nodes:
-  - {id: gate-1, site: gate}
-models:
-  - {name: haidang-street, classes: [person, car, motorbike, fire, smoke]}
-cameras:
-  - id: gate-east
-    node: gate-1
-    name: {vi: Cổng đông}
-    place: gate
-    source: street:port?light=day&seed=3&size=320x240
-    model: haidang-street
-    zones: [{id: yard, name: {vi: Sân}, polygon: [[0, 0], [1, 0], [1, 1], [0, 1]]}]
-    rules:
-      - {id: anybody, kind: intrusion, name: {vi: Có người}, zone: yard, classes: [person]}
-"""
-SECOND = """
-  - id: gate-west
-    node: gate-1
-    name: {vi: Cổng tây}
-    place: gate
-    source: street:junction?light=day&seed=4&size=320x240
-    model: haidang-street
-"""
+CENTRE, SITE, NODE = WHERE
+TOPIC = topics.node_topic(*WHERE, NodeLeaf.DESIRED)
+MODELS = [{"name": "haidang-street", "classes": ["person", "car", "motorbike", "fire", "smoke"]}]
+
+
+def camera(name: str, view: str) -> dict[str, str]:
+    return {
+        "id": name,
+        "source": f"street:{view}?light=day&seed=3&size=320x240",
+        "model": "haidang-street",
+    }
+
+
+EAST, WEST = camera("gate-east", "port"), camera("gate-west", "junction")
+ONE, BOTH = text_of(EAST, models=MODELS), text_of(EAST, WEST, models=MODELS)
 
 
 class Trial:
@@ -160,10 +137,10 @@ class Trial:
 
 @pytest.fixture
 def trial(mosquitto_program: Path, tmp_path: Path) -> Iterator[Trial]:
-    catalogue = load_texts({"a.yaml": CATALOGUE})
+    catalogue = load_texts({"a.yaml": ONE})
     broker = secure_broker(mosquitto_program, tmp_path / "secure", catalogue)
     broker.start()
-    made = Trial(tmp_path, broker, CATALOGUE)
+    made = Trial(tmp_path, broker, ONE)
     yield made
     made.close()
     broker.stop()
@@ -181,14 +158,14 @@ def until(trial: Trial, condition: Callable[[], bool], what: str) -> None:
 def test_a_version_reaches_the_node_over_a_cut_link_and_a_lying_broker_does_not(
     trial: Trial,
 ) -> None:
-    assert trial.publish(CATALOGUE, "first start") == 1
+    assert trial.publish(ONE, "first start") == 1
     for child in (*trial.line.children(), trial.node):
         child.start()
     until(trial, lambda: trial.runs(1, "gate-east"), "the first version at work")
 
     # the link is cut, somebody publishes, the link comes back
     trial.broker.kill()
-    assert trial.publish(CATALOGUE + SECOND, "a second camera") == 2
+    assert trial.publish(BOTH, "a second camera") == 2
     trial.broker.start()
     until(trial, lambda: trial.runs(2, "gate-east", "gate-west"), "the second version at work")
 
@@ -220,7 +197,7 @@ def test_a_version_reaches_the_node_over_a_cut_link_and_a_lying_broker_does_not(
     # the centre's own word comes back with it, and taking a camera back is a new version
     desk.start()
     until(trial, lambda: trial.runs(2, "gate-east", "gate-west"), "nothing is wrong any more")
-    assert trial.publish(CATALOGUE, "taken back") == 3
+    assert trial.publish(ONE, "taken back") == 3
     until(trial, lambda: trial.runs(3, "gate-east"), "the third version at work")
 
 

@@ -46,10 +46,16 @@ class BrokerSettings:
     keepalive_s: int = 30
 
 
-def secure(client: mqtt.Client, settings: BrokerSettings) -> None:
-    """TLS 1.3 with our certificate; raises `CloudConfigError` when the files do not serve."""
-    if not settings.plain:
-        client.tls_set_context(_context(settings))
+def secure(client: mqtt.Client, settings: BrokerSettings) -> ssl.SSLContext | None:
+    """TLS 1.3 with our certificate; raises `CloudConfigError` when the files do not serve.
+
+    Returns what was set, None for a broker that is reached without.
+    """
+    if settings.plain:
+        return None
+    context = _context(settings)
+    client.tls_set_context(context)
+    return context
 
 
 def _context(settings: BrokerSettings) -> ssl.SSLContext:
@@ -216,9 +222,7 @@ class Connection:
         client = _Client(self._message, client_id=client_id, clean_session=clean, manual_ack=True)
         if will is not None:
             client.will_set(will[0], will[1], qos=1, retain=True)
-        self._tls = None if settings.plain else _context(settings)
-        if self._tls is not None:
-            client.tls_set_context(self._tls)
+        self._tls = secure(client, settings)
         client.on_connect = self._connected
         client.on_publish = self._published
         client.on_disconnect = self._disconnected

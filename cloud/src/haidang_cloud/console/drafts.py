@@ -20,7 +20,7 @@ from haidang_cloud.errors import RefusedError
 from haidang_cloud.people import audit
 from haidang_cloud.state import drafts, versions
 from haidang_cloud.state.drafts import Draft, Outcome
-from haidang_cloud.state.versions import Signed
+from haidang_cloud.state.versions import Publication
 from haidang_protocols.catalogue import Catalogue, CatalogueRefusedError, load_texts
 from haidang_protocols.catalogue.model import Camera, Right
 from haidang_protocols.wire.errors import UNREADABLE
@@ -280,7 +280,7 @@ def _undo(parts: Parts, visitor: Visitor, number: int, why: str) -> int:
     before = versions.read(parts.state, parts.centre, draft.base)
     if before is None:
         raise RefusedError("unknown.version", f"version {draft.base} is not kept", n=draft.base)
-    catalogue = load_texts(before.texts)
+    catalogue = before.catalogue()
     with parts.state.write() as connection:
         made = _put(parts, connection, visitor, catalogue, before.texts, why=why)
         if made != draft.number + 1:
@@ -316,11 +316,11 @@ def _shown(
 ) -> list[dict[str, Any]]:
     """Drafts with what became of them."""
     numbers = {n for one in found if one.number for n in (one.base, one.number, one.number + 1)}
-    signed = versions.signed(parts.state, parts.centre, numbers)
+    published = versions.publications(parts.state, parts.centre, numbers)
     return [
         {
             **_draft(parts, visitor, draft),
-            **_published(parts, draft, signed),
+            **_published(parts, draft, published),
             **_content(contents.of(draft), draft, visitor.language),
         }
         for draft in found
@@ -342,12 +342,12 @@ def _draft(parts: Parts, visitor: Visitor, draft: Draft) -> dict[str, Any]:
     }
 
 
-def _published(parts: Parts, draft: Draft, signed: Mapping[int, Signed]) -> dict[str, Any]:
+def _published(parts: Parts, draft: Draft, published: Mapping[int, Publication]) -> dict[str, Any]:
     """Why a draft was published, and whether the next version took it back again."""
-    if draft.number is None or draft.number not in signed:
+    if draft.number is None or draft.number not in published:
         return {}
-    told: dict[str, Any] = {"decided_why": signed[draft.number].why}
-    before, after = signed.get(draft.base), signed.get(draft.number + 1)
+    told: dict[str, Any] = {"decided_why": published[draft.number].why}
+    before, after = published.get(draft.base), published.get(draft.number + 1)
     if before and after and before.sha256 == after.sha256:
         name = parts.hub.names.get(after.by, after.by)
         told["undone"] = {"n": after.number, "name": name, "why": after.why}

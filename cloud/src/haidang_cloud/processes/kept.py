@@ -14,6 +14,7 @@ from haidang_cloud.processes.config import CloudConfig
 from haidang_cloud.processes.files import write_private
 from haidang_cloud.state import versions
 from haidang_cloud.state.versions import Version
+from haidang_protocols.wire.errors import UNREADABLE
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class KeptVersion:
             version = msgspec.json.decode(self._path.read_bytes(), type=Version)
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (OSError, *UNREADABLE) as error:
             log.warning("%s is left out: %s", self._path, error)
             return None
         if versions.digest(version.texts) != version.sha256:

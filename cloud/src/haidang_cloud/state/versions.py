@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from haidang_cloud.state.database import State
 from haidang_cloud.state.tables import catalogue_version
 from haidang_protocols.catalogue import Catalogue, load_texts
+from haidang_protocols.wire.errors import UNREADABLE
 
 _LOCK = 0x6361_7461
 
@@ -34,14 +35,14 @@ class Version:
         """What it declares; raises `CatalogueRefusedError` for what this Haidang cannot read."""
         try:
             kept = msgspec.json.decode(self.checked, type=Catalogue)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return load_texts(self.texts)
         # another Haidang may know more than we do: what it said besides must not be left out
         return kept if _json(kept) == self.checked else load_texts(self.texts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signed:
+class Publication:
     """Who published a version and why, without what it declares."""
 
     number: int
@@ -74,7 +75,7 @@ def read(state: State, centre: str, number: int) -> Version | None:
     )
 
 
-def signed(state: State, centre: str, numbers: Collection[int]) -> dict[int, Signed]:
+def publications(state: State, centre: str, numbers: Collection[int]) -> dict[int, Publication]:
     """Who published versions, by number; those that are not kept are left out."""
     kept = catalogue_version.c
     wanted = sa.select(kept.number, kept.sha256, kept.by, kept.why).where(
@@ -82,7 +83,7 @@ def signed(state: State, centre: str, numbers: Collection[int]) -> dict[int, Sig
     )
     with state.read() as connection:
         rows = connection.execute(wanted).mappings().all()
-    return {row["number"]: Signed(**row) for row in rows}
+    return {row["number"]: Publication(**row) for row in rows}
 
 
 def _one(state: State, wanted: sa.Select[Any]) -> Version | None:

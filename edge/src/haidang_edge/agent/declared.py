@@ -13,25 +13,22 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
 from haidang_edge.agent.config import NodeConfig
 from haidang_edge.agent.facts import Facts, ModelFacts, Question
+from haidang_edge.agent.kept import Found, KeptFiles, Sent
 from haidang_edge.errors import NodeConfigError
-from haidang_edge.spool import Files, SystemFiles
+from haidang_edge.spool import Files
 from haidang_protocols.catalogue.loader import CatalogueRefusedError, load
 from haidang_protocols.catalogue.model import Camera, Catalogue, Centre, Text
 from haidang_protocols.catalogue.part import NodePart
 from haidang_protocols.errors import UserError
-from haidang_protocols.wire.errors import UNREADABLE
 from haidang_protocols.wire.reasons import Reason, because
 
 log = logging.getLogger(__name__)
 
-GOOD, SENT = "catalogue.json", "sent.json"
-"""Beside the spool: what was in force last, and what the centre sent last."""
 VERSION = "VERSION"
 Inspect = Callable[[Question], Facts]
 
@@ -71,28 +68,6 @@ class UnfitError(NodeConfigError):
         self.because = why[0]
 
 
-class _Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A catalogue from somewhere; `sent` by the centre."""
-
-    catalogue: Catalogue
-    version: int = 0
-    sent: bool = False
-
-
-class _Sent(msgspec.Struct, frozen=True, kw_only=True):
-    """What the centre sent last, and the hash of the text that it signed."""
-
-    part: NodePart
-    sha256: str
-
-    def found(self) -> _Found:
-        """As what counts."""
-        return _Found(catalogue=self.part.catalogue, version=self.part.version, sent=True)
-
-
-_T = TypeVar("_T", _Found, _Sent)
-
-
 class Declarations:
     """Reads, judges and keeps catalogues; `current` is in force, `reason` why a newer one is not.
 
@@ -108,13 +83,12 @@ class Declarations:
         """
         self._config, self._inspect = config, inspect
         self._path = None if config.catalogue is None else Path(config.catalogue)
-        self._folder = Path(config.spool.folder)
-        self._files: Files = files or SystemFiles()
+        self._kept = KeptFiles(Path(config.spool.folder), files)
         self._judged = self._in_force = ""
         self._stamp = self._stamps()
         self._unfit: UserError | None = None
         self._strange: UserError | None = None
-        self._good, self._sent = self._kept()
+        self._good, self._sent = self._ours()
         self.current = self._nothing()
         alone = self._good is None and self._sent is None
         try:
@@ -124,7 +98,7 @@ class Declarations:
                 raise
             self._fall_back()
             self._say(unfit=error)
-        if self.current.cameras == () and not self._in_force and self._unfit is None:
+        if not self._in_force and self._unfit is None:
             self._unfit = UnfitError(because("catalogue.awaited"))
             log.warning("%s", self._unfit)
 
@@ -177,8 +151,8 @@ class Declarations:
             # signed once is signed for ever: an old one must not come back by whoever kept it
             ours, theirs = self._sent.part.version, part.version
             return self.disbelieve(UnfitError(because("catalogue.older", theirs=theirs, ours=ours)))
-        self._sent = _Sent(part=part, sha256=sha256)
-        self._keep(SENT, self._sent)
+        self._sent = Sent(part=part, sha256=sha256)
+        self._kept.put(self._sent)
         return self.heard_again()
 
     def heard_again(self) -> bool:
@@ -204,24 +178,23 @@ class Declarations:
         self._unfit = None
         if found != self._good:
             self._good = found
-            self._keep(GOOD, found)
+            self._kept.put(found)
         return True
 
-    def _put_in_force(self, found: _Found, digest: str) -> None:
+    def _put_in_force(self, found: Found, digest: str) -> None:
         self.current = self._judge(found)
         self._in_force = digest
         cameras, number = len(self.current.cameras), found.version
         log.info("the catalogue is in force: version %d, cameras: %d", number, cameras)
 
     def _fall_back(self) -> bool:
-        """Put the last good one in force, if it still fits."""
+        """Put the last good one in force, if there is one and it still fits."""
         if self._good is None:
             return False
         try:
             self._put_in_force(self._good, _digest(self._good))
-        except UserError as error:
-            log.error("the last good catalogue does not fit any more: %s", error)  # noqa: TRY400
-            return False
+        except UserError:
+            return False  # why what counts does not fit is told; this is tried again with it
         return True
 
     def _settle(self) -> bool:
@@ -241,7 +214,7 @@ class Declarations:
             log.error("the catalogue is refused: %s", error)
         return self.reason != was
 
-    def _newest(self) -> _Found | None:
+    def _newest(self) -> Found | None:
         """What counts, from the files or from the centre; raises `UserError`.
 
         Without files, and before the centre has sent anything, the last good one.
@@ -270,7 +243,7 @@ class Declarations:
             catalogue=Catalogue(centre=centre, places=(), scopes=()), cameras=(), models={}
         )
 
-    def _judge(self, found: _Found) -> Declared:
+    def _judge(self, found: Found) -> Declared:
         catalogue = found.catalogue
         cameras = self._cameras(catalogue, "of the centre" if found.sent else str(self._path))
         wanted = {camera.model for camera in cameras}
@@ -308,9 +281,9 @@ class Declarations:
             raise UnfitError(why)
         return catalogue.cameras_of(config.node)
 
-    def _kept(self) -> tuple[_Found | None, _Sent | None]:
+    def _ours(self) -> tuple[Found | None, Sent | None]:
         """The last good one and what was sent last, as far as they are this node's."""
-        good, sent = self._read(GOOD, _Found), self._read(SENT, _Sent)
+        good, sent = self._kept.good(), self._kept.sent()
         if good is not None and not self._is_ours(good.catalogue):
             good = None
         if sent is not None and not self._is_ours(sent.part.catalogue):
@@ -321,23 +294,6 @@ class Declarations:
     def _is_ours(self, catalogue: Catalogue) -> bool:
         config = self._config
         return catalogue.centre.id == config.centre and catalogue.node(config.node) is not None
-
-    def _read(self, name: str, kind: type[_T]) -> _T | None:
-        path = self._folder / name
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=kind)
-        except FileNotFoundError:
-            return None
-        except (OSError, *UNREADABLE) as error:
-            log.warning("%s is left out: %s", path, error)
-            return None
-
-    def _keep(self, name: str, what: _Found | _Sent) -> None:
-        path = self._folder / name
-        try:
-            self._files.replace(path, msgspec.json.encode(what))
-        except OSError as error:
-            log.warning("%s: cannot be kept: %s", path, error.strerror)
 
 
 def _because(error: UserError) -> Reason:
@@ -365,10 +321,10 @@ def _stamp(path: Path) -> list[tuple[str, int, int]]:
     return stamps
 
 
-def _read(path: Path) -> _Found:
+def _read(path: Path) -> Found:
     # the number first: what comes meanwhile is taken for older than it is, never for newer
     version = _version(path)
-    return _Found(catalogue=load(path), version=version)
+    return Found(catalogue=load(path), version=version)
 
 
 def _version(path: Path) -> int:
@@ -380,5 +336,5 @@ def _version(path: Path) -> int:
     return int(told) if told.isdigit() and len(told) < 10 else 0
 
 
-def _digest(found: _Found) -> str:
+def _digest(found: Found) -> str:
     return hashlib.sha256(msgspec.json.encode(found)).hexdigest()

@@ -23,7 +23,7 @@ def _run(arguments: argparse.Namespace) -> int:
     import msgspec  # `--help` stays quick
 
     from haidang_edge.agent.config import load_config
-    from haidang_edge.agent.kept import kept
+    from haidang_edge.agent.kept import KeptFiles
     from haidang_edge.spool.reader import SpoolReader
     from haidang_protocols.errors import UserError
 
@@ -31,7 +31,7 @@ def _run(arguments: argparse.Namespace) -> int:
         raise UserError(f"--follow {arguments.follow:g}: allowed are seconds above 0")
     config = load_config(arguments.config)
     folder = Path(config.spool.folder)
-    reader = SpoolReader(folder)
+    reader, kept = SpoolReader(folder), KeptFiles(folder)
     while True:
         look = reader.look()
         if arguments.json:
@@ -40,7 +40,7 @@ def _run(arguments: argparse.Namespace) -> int:
             count = sum(last - first + 1 for first, last in look.present)
             sys.stdout.write(
                 f"spool {look.spool or 'none yet'}: highest {look.highest}, {count} on the disk"
-                f"{_stored(count, look.waiting)}\n  {kept(folder, config.node)}\n"
+                f"{_stored(count, look.waiting)}\n  {kept.line(config.node)}\n"
             )
         sys.stdout.flush()
         if arguments.follow is None:

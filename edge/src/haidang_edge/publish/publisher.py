@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 from haidang_edge.publish.session import Session, Will
 from haidang_edge.publish.settings import BrokerSettings, Identity, Pace
@@ -64,6 +65,13 @@ class Hooks:
     desired: Callable[[bytes], None] = lambda _: None
 
 
+class _Asked(NamedTuple):
+    """Something to do that the sender does not wait for; a command is answered whatever happens."""
+
+    work: Callable[[], None]
+    command: str = ""
+
+
 class Publisher:
     """See the module. One thread of its own, woken by the spool, the broker and time."""
 
@@ -92,7 +100,7 @@ class Publisher:
         self._logged: Reason | None = None
         self._came_up = self._announced = False
         self._turned_s = time.monotonic()
-        self._asked: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = False
@@ -247,9 +255,10 @@ class Publisher:
             self._stored(self.trims(payload))
         elif isinstance(topic, topics.NodeTopic) and topic.leaf is NodeLeaf.COMMAND:
             command = messages.decode(payload, messages.NodeCommand)
-            self._asked.put(partial(self._answer, topic.tail or "", command))
+            work = partial(self._answer, topic.tail or "", command)
+            self._asked.put(_Asked(work, command=command.id))
         elif isinstance(topic, topics.NodeTopic) and topic.leaf is NodeLeaf.DESIRED:
-            self._asked.put(partial(self._hooks.desired, payload))
+            self._asked.put(_Asked(partial(self._hooks.desired, payload)))
 
     def _stored(self, done: SeqSet) -> None:
         self._spool.stored(done)
@@ -264,12 +273,17 @@ class Publisher:
     def _work(self) -> None:
         while (asked := self._asked.get()) is not None:
             try:
-                asked()
-            except Exception:  # one fault of what came ends none of what comes
+                asked.work()
+            except Exception:  # whoever owns the broker must not end this by what they send
                 log.exception("a command, or what the centre wants, came to nothing")
+                if asked.command:
+                    why = "the node could not do it; its log says why"
+                    self._say(messages.Reply(id=asked.command, ok=False, why=why))
 
     def _answer(self, verb: str, command: messages.NodeCommand) -> None:
-        reply = self._reply(verb, command)
+        self._say(self._reply(verb, command))
+
+    def _say(self, reply: messages.Reply) -> None:
         self._session.publish(self._topic(NodeLeaf.REPLY), messages.encode(reply))
 
     def _reply(self, verb: str, command: messages.NodeCommand) -> messages.Reply:

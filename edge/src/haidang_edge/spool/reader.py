@@ -12,6 +12,7 @@ import msgspec
 
 from haidang_edge.errors import SpoolError
 from haidang_edge.spool import segment
+from haidang_edge.spool.notes import IDENTITY, STORED, Identity, Stored
 from haidang_protocols.wire.errors import UNREADABLE, MessageRefusedError
 from haidang_protocols.wire.names import is_spool_id
 from haidang_protocols.wire.records import Gap, RecordClass, decode_record
@@ -50,13 +51,6 @@ class SpoolLook(msgspec.Struct, frozen=True, kw_only=True):
     present: tuple[Range, ...]
     fresh: tuple[Kept, ...]
     waiting: int = 0
-
-
-class _Stored(msgspec.Struct, frozen=True):
-    """`stored.json`, as the spool writes it."""
-
-    spool: str
-    ranges: tuple[Range, ...]
 
 
 @dataclass(slots=True)
@@ -113,22 +107,21 @@ class SpoolReader:
     def _stored(self) -> SeqSet:
         """What the node has noted of what is stored; nothing where that cannot be read."""
         try:
-            known = msgspec.json.decode((self._folder / "stored.json").read_bytes(), type=_Stored)
+            known = msgspec.json.decode((self._folder / STORED).read_bytes(), type=Stored)
             return SeqSet(known.ranges if known.spool == self._spool else ())
         except (OSError, ValueError, *UNREADABLE):
             return SeqSet()
 
     def _identity(self) -> str:
         try:
-            known = msgspec.json.decode((self._folder / "spool.json").read_bytes())
+            found = msgspec.json.decode((self._folder / IDENTITY).read_bytes(), type=Identity)
         except FileNotFoundError:
             return ""
         except (OSError, *UNREADABLE) as error:
             raise SpoolError(f"spool {self._folder}: its name cannot be read: {error}") from error
-        spool = known.get("spool", "") if isinstance(known, dict) else ""
-        if not is_spool_id(spool):
-            raise SpoolError(f"spool {self._folder}: {spool!r} is not 16 hexadecimal digits")
-        return str(spool)
+        if not is_spool_id(found.spool):
+            raise SpoolError(f"spool {self._folder}: {found.spool!r} is not 16 hexadecimal digits")
+        return found.spool
 
     def _look_at(self, path: Path) -> list[Kept]:
         try:

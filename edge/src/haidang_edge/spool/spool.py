@@ -19,6 +19,7 @@ from haidang_edge.errors import SpoolError
 from haidang_edge.spool import chain, segment
 from haidang_edge.spool.chain import Segment
 from haidang_edge.spool.files import Files, SystemFiles
+from haidang_edge.spool.notes import IDENTITY, STORED, Identity, Stored
 from haidang_protocols.wire.errors import UNREADABLE
 from haidang_protocols.wire.names import is_spool_id
 from haidang_protocols.wire.records import Gap, GapReason, RecordClass, decode_record, encode_record
@@ -80,16 +81,6 @@ class Entry:
     cls: RecordClass
     appended_ns: int
     payload: bytes
-
-
-class _Identity(msgspec.Struct, frozen=True):
-    spool: str
-    created_ns: int
-
-
-class _Stored(msgspec.Struct, frozen=True):
-    spool: str
-    ranges: tuple[tuple[int, int], ...]
 
 
 class _Waiting(msgspec.Struct, frozen=True, gc=False):
@@ -321,16 +312,16 @@ class Spool:
         self._trim()
 
     def _identity(self) -> str:
-        path = self._folder / "spool.json"
+        path = self._folder / IDENTITY
         if path.is_file():
             try:
-                known = msgspec.json.decode(path.read_bytes(), type=_Identity)
+                known = msgspec.json.decode(path.read_bytes(), type=Identity)
             except UNREADABLE as error:
                 raise SpoolError(f"{path}: cannot be read: {error}") from error
             if not is_spool_id(known.spool):
                 raise SpoolError(f"{path}: spool id {known.spool!r} is not 16 hexadecimal digits")
             return known.spool
-        fresh = _Identity(secrets.token_hex(8), self._wall_ns())
+        fresh = Identity(secrets.token_hex(8), self._wall_ns())
         self._files.replace(path, msgspec.json.encode(fresh))
         return fresh.spool
 
@@ -354,11 +345,11 @@ class Spool:
         return seg, [frame.seq for frame in read]
 
     def _read_stored(self, highest: int) -> None:
-        path = self._folder / "stored.json"
+        path = self._folder / STORED
         if not path.is_file():
             return
         try:
-            known = msgspec.json.decode(path.read_bytes(), type=_Stored)
+            known = msgspec.json.decode(path.read_bytes(), type=Stored)
         except UNREADABLE as error:
             # the retained watermark tells it again
             log.warning("%s cannot be read and is left out: %s", path.name, error)
@@ -380,9 +371,9 @@ class Spool:
     def _save_stored(self) -> bool:
         """Remember what is done; False on a full disk, where it is tried again later."""
         self._saved_s = time.monotonic()
-        known = _Stored(self._id, self._done.ranges())
+        known = Stored(self._id, self._done.ranges())
         try:
-            self._files.replace(self._folder / "stored.json", msgspec.json.encode(known))
+            self._files.replace(self._folder / STORED, msgspec.json.encode(known))
         except OSError as error:
             if error.errno not in _FULL:
                 raise SpoolError(f"spool {self._folder}: {error.strerror}") from error

@@ -8,6 +8,7 @@ import msgspec
 
 from haidang_protocols.catalogue import Catalogue, load
 from haidang_protocols.errors import UserError
+from haidang_protocols.wire.errors import UNREADABLE
 
 
 def config(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +39,7 @@ def read_catalogue(path: Path | None) -> Catalogue:
         return load(path)
     try:
         return msgspec.json.decode(sys.stdin.buffer.read(), type=Catalogue)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise UserError(
             f"the standard input holds no catalogue as JSON: {error}; or give --catalogue PATH"
         ) from error
